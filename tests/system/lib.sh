@@ -64,7 +64,8 @@ equals() { [[ $("${@:2}" 2>/dev/null) == "$1" ]]; }
 # --- units -------------------------------------------------------------------
 
 prop() { systemctl show --value -p "$2" "$1"; }
-unit() { echo "reeve-$1-${2:-0}.service"; }
+# Replicas count from 1.
+unit() { echo "reeve-$1-${2:-1}.service"; }
 main_pid() { prop "$(unit "$@")" MainPID; }
 is_active() { systemctl --quiet is-active "$1"; }
 is_running() { [[ $(main_pid "$@") != 0 ]] && [[ $(prop "$(unit "$@")" SubState) == running ]]; }
@@ -103,7 +104,7 @@ TOML
 reload() { assert_rc 0 reevectl reload --wait; }
 wait_running() { # NAME [REPLICAS]
     local n
-    for ((n = 0; n < ${2:-1}; n++)); do
+    for ((n = 1; n <= ${2:-1}; n++)); do
         wait_for "$1/$n runs" is_running "$1" "$n"
     done
 }

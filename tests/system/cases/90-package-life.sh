@@ -21,7 +21,7 @@ test_remove_stops_everything_and_keeps_the_configuration() {
     reload
     wait_running last 2
     local pids
-    pids=$(main_pid last 0; main_pid last 1)
+    pids=$(main_pid last 1; main_pid last 2)
     OUT=$(DEBIAN_FRONTEND=noninteractive dpkg -r reeve 2>&1) || fail "$OUT"
     assert_contains "STOPPING ALL WORKERS" "$OUT"
     local pid

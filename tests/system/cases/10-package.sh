@@ -46,7 +46,7 @@ test_folders_have_their_modes() {
     assert_eq "755 root" "$(stat -c '%a %U' /run/reeve)"
     assert_eq "750 root" "$(stat -c '%a %U' /etc/reeve)"
     assert_eq "700 root" "$(stat -c '%a %U' /etc/reeve/credentials)"
-    OUT=$(journal _PID=1 | grep 'mode is different' || true)
+    OUT=$(journalctl --no-pager -b -u reeved.service | grep 'mode is different' || true)
     assert_eq "" "$OUT"
 }
 

@@ -1,1 +1,28 @@
+//! The pure decisions of Reeve.
+//!
+//! Everything that happens is an [`Event`], everything to be done is an [`Effect`]; [`Core`] turns one into the other.
+//! There is no clock, no randomness of its own, no file, no network and no thread in here: time and a seed are handed
+//! in, facts arrive as events, consequences leave as effects.
 
+pub mod config;
+pub mod effect;
+pub mod event;
+pub mod exit;
+pub mod ids;
+pub mod notice;
+pub mod persist;
+pub mod status;
+pub mod time;
+
+pub use config::Config;
+pub use effect::{Accepted, Effect, HookAction, Refusal, RefusalKind, RunSpec};
+pub use event::{
+    Applied, Command, CommandRequest, Event, Found, HookKind, LauncherEvent, Notification,
+    ProbeKind,
+};
+pub use exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
+pub use ids::{CommandId, OperationId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
+pub use notice::{Kind, Level, Notice};
+pub use persist::{NodeRecord, Restored, RunEntry};
+pub use status::Snapshot;
+pub use time::{Deadline, Mono, Now, Wall};

@@ -1,0 +1,3 @@
+//! The loop: the only owner of state. See the picture in the README.
+
+pub mod handle;

@@ -1,0 +1,1 @@
+//! `reevectl`: speaks D-Bus only. One file per verb.

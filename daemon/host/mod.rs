@@ -1,0 +1,4 @@
+//! This machine. One file per thing; each outside library has its one door here.
+
+pub mod launcher;
+pub mod paths;

@@ -108,6 +108,11 @@ wait_running() { # NAME [REPLICAS]
         wait_for "$1/$n runs" is_running "$1" "$n"
     done
 }
+# has_ready NAME N: as many replicas are ready, by reevectl.
+has_ready() {
+    reevectl --json list |
+        jq -e --arg name "$1" --argjson n "$2" 'any(.. | objects; .name? == $name and .ready? == $n)'
+}
 
 # --- between tests -----------------------------------------------------------
 

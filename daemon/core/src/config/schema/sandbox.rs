@@ -1,0 +1,132 @@
+//! systemd directives that `[worker.sandbox]` takes (systemd.exec(5), systemd.resource-control(5)).
+
+use crate::config::suggest;
+
+/// What confines a worker; everything else of a unit is Reeve's to write.
+const KNOWN: &[&str] = &[
+    "AmbientCapabilities",
+    "AppArmorProfile",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "CacheDirectory",
+    "CacheDirectoryMode",
+    "CapabilityBoundingSet",
+    "ConfigurationDirectory",
+    "ConfigurationDirectoryMode",
+    "DeviceAllow",
+    "DevicePolicy",
+    "DynamicUser",
+    "ExecPaths",
+    "ExecSearchPath",
+    "IOSchedulingClass",
+    "IOSchedulingPriority",
+    "IPAddressAllow",
+    "IPAddressDeny",
+    "IPCNamespacePath",
+    "InaccessiblePaths",
+    "KeyringMode",
+    "LimitAS",
+    "LimitCORE",
+    "LimitFSIZE",
+    "LimitMEMLOCK",
+    "LimitNOFILE",
+    "LimitNPROC",
+    "LimitSTACK",
+    "LockPersonality",
+    "LogsDirectory",
+    "LogsDirectoryMode",
+    "MemoryDenyWriteExecute",
+    "MemoryKSM",
+    "MountAPIVFS",
+    "MountFlags",
+    "NetworkNamespacePath",
+    "Nice",
+    "NoExecPaths",
+    "NoNewPrivileges",
+    "OOMScoreAdjust",
+    "PrivateDevices",
+    "PrivateIPC",
+    "PrivateMounts",
+    "PrivateNetwork",
+    "PrivatePIDs",
+    "PrivateTmp",
+    "PrivateUsers",
+    "ProcSubset",
+    "ProtectClock",
+    "ProtectControlGroups",
+    "ProtectHome",
+    "ProtectHostname",
+    "ProtectKernelLogs",
+    "ProtectKernelModules",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "ProtectSystem",
+    "ReadOnlyPaths",
+    "ReadWritePaths",
+    "RemoveIPC",
+    "RestrictAddressFamilies",
+    "RestrictFileSystems",
+    "RestrictNamespaces",
+    "RestrictNetworkInterfaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "RootDirectory",
+    "RootImage",
+    "RuntimeDirectory",
+    "RuntimeDirectoryMode",
+    "SELinuxContext",
+    "SecureBits",
+    "SmackProcessLabel",
+    "SocketBindAllow",
+    "SocketBindDeny",
+    "StateDirectory",
+    "StateDirectoryMode",
+    "SupplementaryGroups",
+    "SystemCallArchitectures",
+    "SystemCallErrorNumber",
+    "SystemCallFilter",
+    "SystemCallLog",
+    "TemporaryFileSystem",
+    "TimerSlackNSec",
+    "UMask",
+];
+
+/// Directives that have a key of their own here.
+const OURS: &[(&str, &str)] = &[
+    ("AllowedCPUs", "worker.resources.cpu"),
+    ("CPUQuota", "worker.resources.cpu.limit"),
+    ("CPUWeight", "worker.resources.cpu.request"),
+    ("Environment", "worker.environment"),
+    ("EnvironmentFile", "worker.environment_file"),
+    ("ExecStart", "worker.exec"),
+    ("ExecStop", "worker.drain"),
+    ("Group", "worker.group"),
+    ("KillSignal", "worker.stop.signal"),
+    ("LoadCredential", "worker.credentials"),
+    ("MemoryHigh", "worker.resources.memory.limit"),
+    ("MemoryLow", "worker.resources.memory.request"),
+    ("MemoryMax", "worker.resources.memory.limit"),
+    ("Restart", "worker.restart.policy"),
+    ("RestartSec", "worker.restart.unsupervised_after"),
+    ("Slice", "worker.team"),
+    ("TasksMax", "worker.resources.tasks_max"),
+    ("TimeoutStopSec", "worker.stop.timeout"),
+    ("Type", "worker.ready"),
+    ("User", "worker.user"),
+    ("WatchdogSec", "worker.probe.liveness.notify"),
+    ("WorkingDirectory", "worker.working_directory"),
+];
+
+/// Refuses a directive that is not one of these, by name.
+pub(in crate::config) fn check(name: &str) -> Result<(), String> {
+    if KNOWN.contains(&name) {
+        return Ok(());
+    }
+    if let Some((_, key)) = OURS.iter().find(|(directive, _)| *directive == name) {
+        return Err(format!("{name} is written by Reeve; use `{key}`"));
+    }
+    let hint = suggest::hint(name, KNOWN);
+    Err(format!(
+        "is not a sandbox directive of systemd that Reeve knows{hint}"
+    ))
+}

@@ -96,7 +96,9 @@ fn unplaceable(config: &Config, def: &Worker) -> Option<String> {
 pub fn choose(present: &BTreeSet<u32>, wanted: u32, cost: impl Fn(u32) -> (u8, u64)) -> BTreeSet<u32> {
     let mut kept = present.clone();
     while kept.len() > wanted as usize {
-        let Some(victim) = kept.iter().copied().min_by_key(|i| (cost(*i), std::cmp::Reverse(*i))) else { break };
+        let Some(victim) = kept.iter().copied().min_by_key(|i| (cost(*i), std::cmp::Reverse(*i))) else {
+            break;
+        };
         kept.remove(&victim);
     }
     let mut next = 1;

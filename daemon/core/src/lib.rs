@@ -23,12 +23,9 @@ pub mod time;
 mod timers;
 
 pub use config::Config;
-pub use engine::{Core, Site};
 pub use effect::{Accepted, Effect, HookAction, Refusal, RefusalKind, RunSpec};
-pub use event::{
-    Applied, Command, CommandRequest, Event, Found, HookKind, LauncherEvent, Notification,
-    ProbeKind,
-};
+pub use engine::{Core, Site};
+pub use event::{Applied, Command, CommandRequest, Event, Found, HookKind, LauncherEvent, Notification, ProbeKind};
 pub use exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
 pub use ids::{CommandId, OperationId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
 pub use notice::{Kind, Level, Notice};

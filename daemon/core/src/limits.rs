@@ -34,12 +34,18 @@ pub fn check(base: Resources, values: &BTreeMap<String, String>) -> Result<Resou
     if let (Some(request), Some(limit)) = (limits.memory_request, limits.memory_limit)
         && request > limit
     {
-        return contradiction("memory_max", &format!("the worker requests {request} bytes, the limit must not be lower"));
+        return contradiction(
+            "memory_max",
+            &format!("the worker requests {request} bytes, the limit must not be lower"),
+        );
     }
     if let (Some(request), Some(limit)) = (limits.cpu_request, limits.cpu_limit)
         && request > limit
     {
-        return contradiction("cpu_quota", &format!("the worker requests {request}% of a CPU, the limit must not be lower"));
+        return contradiction(
+            "cpu_quota",
+            &format!("the worker requests {request}% of a CPU, the limit must not be lower"),
+        );
     }
     Ok(limits)
 }

@@ -23,9 +23,7 @@ impl Address {
 pub(super) fn http(url: &str) -> Result<Address, String> {
     let expected = r#"a URL such as "http://127.0.0.1:{port}/health""#;
     let Some(rest) = url.strip_prefix("http://") else {
-        return Err(format!(
-            "expected {expected} (plain http only, since it asks this machine), found {url:?}"
-        ));
+        return Err(format!("expected {expected} (plain http only, since it asks this machine), found {url:?}"));
     };
     if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(format!("expected {expected} without blanks, found {url:?}"));
@@ -36,9 +34,7 @@ pub(super) fn http(url: &str) -> Result<Address, String> {
 
 /// Reads `host:port`; the port may be `{port}`.
 pub(super) fn tcp(text: &str) -> Result<Address, String> {
-    split(text, None).ok_or_else(|| {
-        format!(r#"expected host and port such as "127.0.0.1:{{port}}", found {text:?}"#)
-    })
+    split(text, None).ok_or_else(|| format!(r#"expected host and port such as "127.0.0.1:{{port}}", found {text:?}"#))
 }
 
 /// Reads `METHOD http://…` of a drain step.
@@ -80,9 +76,7 @@ pub(super) fn broker(text: &str) -> Result<(), String> {
         .and_then(|rest| split(rest, Some(8883)))
         .filter(|address| address.port.is_some())
         .map(|_| ())
-        .ok_or_else(|| {
-            format!(r#"expected a broker such as "mqtts://broker-a:8883", found {text:?}"#)
-        })
+        .ok_or_else(|| format!(r#"expected a broker such as "mqtts://broker-a:8883", found {text:?}"#))
 }
 
 /// Splits host and port; `None` when either is not valid.
@@ -110,8 +104,5 @@ fn split(authority: &str, default: Option<u16>) -> Option<Address> {
         Some(number) => Some(number.parse::<u16>().ok().filter(|p| *p > 0)?),
         None => Some(default?),
     };
-    Some(Address {
-        host: host.to_owned(),
-        port,
-    })
+    Some(Address { host: host.to_owned(), port })
 }

@@ -16,10 +16,7 @@ pub(super) struct Findings {
 
 /// Checks every key of a fragment.
 pub(super) fn check(keys: &'static [Key], table: &Table) -> Findings {
-    let mut walk = Walk {
-        keys,
-        found: Findings::default(),
-    };
+    let mut walk = Walk { keys, found: Findings::default() };
     walk.table(&mut Vec::new(), "", table);
     walk.found
 }
@@ -52,9 +49,7 @@ impl Walk {
             }
             Err(faults) => {
                 for fault in faults {
-                    let key = fault
-                        .below
-                        .map_or_else(|| key.to_owned(), |name| join(key, &name));
+                    let key = fault.below.map_or_else(|| key.to_owned(), |name| join(key, &name));
                     self.error(&fault.at, key, fault.text);
                 }
                 self.found.bad.insert(key.to_owned());
@@ -75,11 +70,7 @@ impl Walk {
                     .into_iter()
                     .map(|name| if name == "*" { "NAME" } else { name })
                     .collect();
-                let text = format!(
-                    "expected a table with {}, found {}",
-                    names.join(", "),
-                    other.describe()
-                );
+                let text = format!("expected a table with {}, found {}", names.join(", "), other.describe());
                 self.error(&item.at, key.to_owned(), text);
                 self.found.bad.insert(key.to_owned());
             }
@@ -90,23 +81,15 @@ impl Walk {
         let (name, parents) = path.split_last().unwrap_or((&"", &[]));
         let known = schema::children(self.keys, parents);
         let hint = special(path)
-            .or_else(|| {
-                suggest::nearest(name, &known).map(|near| format!("did you mean `{near}`?"))
-            })
-            .or_else(|| {
-                self.elsewhere(name)
-                    .map(|other| format!("did you mean `{other}`?"))
-            })
+            .or_else(|| suggest::nearest(name, &known).map(|near| format!("did you mean `{near}`?")))
+            .or_else(|| self.elsewhere(name).map(|other| format!("did you mean `{other}`?")))
             .unwrap_or_else(|| format!("expected one of {}", known.join(", ")));
         self.error(&item.key, key.to_owned(), format!("unknown key; {hint}"));
     }
 
     /// The full path of a key of that very name in another section, when there is just one.
     fn elsewhere(&self, name: &str) -> Option<&'static str> {
-        let mut matches = self
-            .keys
-            .iter()
-            .filter(|key| key.segments().last() == Some(name));
+        let mut matches = self.keys.iter().filter(|key| key.segments().last() == Some(name));
         let first = matches.next()?;
         matches.next().is_none().then_some(first.path)
     }
@@ -122,16 +105,12 @@ fn special(path: &[&str]) -> Option<String> {
         ["worker" | "workers"] | ["worker" | "workers", ..] if path.len() == 1 => {
             "a worker is defined by a file of its own, workers.d/NAME.toml, with a [worker] section"
         }
-        ["worker", "probe", "readiness", "notify"] => {
-            "readiness by READY=1 is `worker.ready.notify`"
-        }
+        ["worker", "probe", "readiness", "notify"] => "readiness by READY=1 is `worker.ready.notify`",
         ["worker", "probe", "readiness", "progress"] => {
             "progress says that a worker lives: `worker.probe.liveness.progress`"
         }
         ["worker", "name"] => "a worker is named by its file, NAME.toml",
-        ["node" | "launcher" | "supervision" | "metrics" | "fleet" | "teams"] => {
-            "this section belongs into reeve.toml"
-        }
+        ["node" | "launcher" | "supervision" | "metrics" | "fleet" | "teams"] => "this section belongs into reeve.toml",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -24,10 +24,7 @@ impl Worker {
             RestartPolicy::Never => "never",
         };
         digest.field("restart.policy", [policy]);
-        digest.field(
-            "restart.unsupervised_after",
-            self.restart.unsupervised_after.map(micros),
-        );
+        digest.field("restart.unsupervised_after", self.restart.unsupervised_after.map(micros));
         digest.field("stop.signal", [self.stop.signal.to_string()]);
         digest.field("stop.timeout", [micros(self.stop.timeout)]);
         for (name, values) in &self.sandbox {
@@ -49,11 +46,7 @@ impl Worker {
 
     /// The limits that can be changed on a living run.
     pub fn live_limits(&self) -> Resources {
-        Resources {
-            gpus_request: 0,
-            gpus_limit: 0,
-            ..self.resources
-        }
+        Resources { gpus_request: 0, gpus_limit: 0, ..self.resources }
     }
 }
 

@@ -20,33 +20,18 @@ pub struct Origin {
 impl Origin {
     /// The file as a whole.
     pub(super) fn whole(file: &Arc<str>) -> Self {
-        Self {
-            file: file.clone(),
-            line: 0,
-            column: 0,
-        }
+        Self { file: file.clone(), line: 0, column: 0 }
     }
 
     /// A remark on this place.
     pub(super) fn diagnostic(&self, error: bool, key: String, text: String) -> Diagnostic {
-        Diagnostic {
-            file: self.file.to_string(),
-            line: self.line,
-            column: self.column,
-            error,
-            key,
-            text,
-        }
+        Diagnostic { file: self.file.to_string(), line: self.line, column: self.column, error, key, text }
     }
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.line == 0 {
-            f.write_str(&self.file)
-        } else {
-            write!(f, "{}:{}", self.file, self.line)
-        }
+        if self.line == 0 { f.write_str(&self.file) } else { write!(f, "{}:{}", self.file, self.line) }
     }
 }
 
@@ -122,10 +107,7 @@ pub(super) fn parse(source: &SourceFile, out: &mut Vec<Diagnostic>) -> Fragment 
         reader.out.push(at.diagnostic(true, String::new(), text));
     }
     let table = reader.table(document.get_ref(), "");
-    Fragment {
-        table,
-        broken: reader.broken,
-    }
+    Fragment { table, broken: reader.broken }
 }
 
 struct Reader<'a> {
@@ -139,11 +121,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn place(&self, offset: usize) -> Origin {
         let index = self.lines.partition_point(|start| *start <= offset);
-        let start = index
-            .checked_sub(1)
-            .and_then(|i| self.lines.get(i))
-            .copied()
-            .unwrap_or(0);
+        let start = index.checked_sub(1).and_then(|i| self.lines.get(i)).copied().unwrap_or(0);
         let before = self.text.get(start..offset).unwrap_or("");
         Origin {
             file: self.file.clone(),
@@ -160,11 +138,7 @@ impl Reader<'_> {
             if let Some(read) = self.value(value, &path) {
                 let key = self.place(key.span().start);
                 let at = self.place(value.span().start);
-                let item = Item {
-                    key,
-                    at,
-                    value: read,
-                };
+                let item = Item { key, at, value: read };
                 out.insert(name.to_owned(), item);
             }
         }
@@ -174,19 +148,12 @@ impl Reader<'_> {
     fn value(&mut self, value: &Spanned<DeValue<'_>>, path: &str) -> Option<Value> {
         Some(match value.get_ref() {
             DeValue::String(text) => Value::Text(text.to_string()),
-            DeValue::Integer(number) => {
-                match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => Value::Integer(number),
-                    Err(_) => {
-                        return self.refuse(
-                            value,
-                            path,
-                            "an integer that fits 64 bits",
-                            number.as_str(),
-                        );
-                    }
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Value::Integer(number),
+                Err(_) => {
+                    return self.refuse(value, path, "an integer that fits 64 bits", number.as_str());
                 }
-            }
+            },
             DeValue::Float(number) => match number.as_str().parse::<f64>() {
                 Ok(number) => Value::Float(number),
                 Err(_) => return self.refuse(value, path, "a number", number.as_str()),
@@ -198,11 +165,7 @@ impl Reader<'_> {
                 for item in items.iter() {
                     let at = self.place(item.span().start);
                     if let Some(value) = self.value(item, path) {
-                        list.push(Item {
-                            key: at.clone(),
-                            at,
-                            value,
-                        });
+                        list.push(Item { key: at.clone(), at, value });
                     }
                 }
                 Value::List(list)
@@ -212,13 +175,7 @@ impl Reader<'_> {
     }
 
     /// The value is dropped, so the file counts as broken.
-    fn refuse(
-        &mut self,
-        value: &Spanned<DeValue<'_>>,
-        path: &str,
-        expected: &str,
-        found: &str,
-    ) -> Option<Value> {
+    fn refuse(&mut self, value: &Spanned<DeValue<'_>>, path: &str, expected: &str, found: &str) -> Option<Value> {
         self.broken = true;
         let at = self.place(value.span().start);
         let text = format!("expected {expected}, found {found}");
@@ -229,25 +186,12 @@ impl Reader<'_> {
 
 /// Offsets at which lines begin.
 fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0)
-        .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-        .collect()
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
 }
 
 /// Appends a segment to a dotted key, quoted when it has to be.
 pub(super) fn join(path: &str, segment: &str) -> String {
-    let bare = !segment.is_empty()
-        && segment
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let segment = if bare {
-        segment.to_owned()
-    } else {
-        format!("{segment:?}")
-    };
-    if path.is_empty() {
-        segment
-    } else {
-        format!("{path}.{segment}")
-    }
+    let bare = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let segment = if bare { segment.to_owned() } else { format!("{segment:?}") };
+    if path.is_empty() { segment } else { format!("{path}.{segment}") }
 }

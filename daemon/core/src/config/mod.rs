@@ -56,11 +56,7 @@ pub fn load(files: &[SourceFile], host: &HostFacts) -> Loaded {
     let config = validate::validate(&merged, host, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    Loaded {
-        config,
-        merged,
-        diagnostics,
-    }
+    Loaded { config, merged, diagnostics }
 }
 
 /// One remark on the configuration files.
@@ -83,11 +79,7 @@ pub struct Diagnostic {
 impl std::fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let severity = if self.error { "error" } else { "warning" };
-        write!(
-            f,
-            "{}:{}:{}: {severity}: ",
-            self.file, self.line, self.column
-        )?;
+        write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

@@ -48,14 +48,9 @@ pub fn parse_signal(text: &str) -> Option<i32> {
             "" => 0,
             other => other.strip_prefix('+')?.parse().ok()?,
         };
-        return (0..=RTMAX - RTMIN)
-            .contains(&offset)
-            .then(|| RTMIN + offset);
+        return (0..=RTMAX - RTMIN).contains(&offset).then(|| RTMIN + offset);
     }
-    NAMES
-        .iter()
-        .find(|(n, _)| *n == name)
-        .map(|(_, number)| *number)
+    NAMES.iter().find(|(n, _)| *n == name).map(|(_, number)| *number)
 }
 
 /// Writes a signal: `SIGTERM`, `SIGRTMIN+3`.
@@ -63,10 +58,7 @@ pub fn render_signal(number: i32) -> String {
     if (RTMIN..=RTMAX).contains(&number) {
         return format!("SIGRTMIN+{}", number - RTMIN);
     }
-    NAMES
-        .iter()
-        .find(|(_, n)| *n == number)
-        .map_or_else(|| number.to_string(), |(name, _)| format!("SIG{name}"))
+    NAMES.iter().find(|(_, n)| *n == number).map_or_else(|| number.to_string(), |(name, _)| format!("SIG{name}"))
 }
 
 /// Names for a suggestion.

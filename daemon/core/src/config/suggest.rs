@@ -6,19 +6,11 @@ pub(super) fn hint<S: AsRef<str>>(found: &str, known: impl IntoIterator<Item = S
 }
 
 /// The known name with the fewest edits, at most a third of its length.
-pub(super) fn nearest<S: AsRef<str>>(
-    found: &str,
-    known: impl IntoIterator<Item = S>,
-) -> Option<String> {
+pub(super) fn nearest<S: AsRef<str>>(found: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
     let wanted = plain(found);
     known
         .into_iter()
-        .map(|name| {
-            (
-                distance(&wanted, &plain(name.as_ref())),
-                name.as_ref().to_owned(),
-            )
-        })
+        .map(|name| (distance(&wanted, &plain(name.as_ref())), name.as_ref().to_owned()))
         .filter(|(edits, name)| *edits <= (name.chars().count() / 3).max(1))
         .min()
         .map(|(_, name)| name)
@@ -26,11 +18,7 @@ pub(super) fn nearest<S: AsRef<str>>(
 
 /// Case and separators do not count.
 fn plain(name: &str) -> Vec<char> {
-    name.chars()
-        .take(64)
-        .filter(|c| *c != '_' && *c != '-')
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().take(64).filter(|c| *c != '_' && *c != '-').flat_map(char::to_lowercase).collect()
 }
 
 /// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
@@ -41,9 +29,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
         let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
             let at = |row: &[usize], k: usize| row.get(k).copied().unwrap_or(usize::MAX - 1);
-            let mut best = (at(&last, j) + usize::from(x != y))
-                .min(at(&last, j + 1) + 1)
-                .min(at(&row, j) + 1);
+            let mut best = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
             let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
             if swapped {
                 best = best.min(at(&before, j - 1) + 1);

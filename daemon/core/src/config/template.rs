@@ -92,10 +92,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
         }
         // A single closing brace is text; look for the next brace behind it.
         let from = usize::from(rest.starts_with('}'));
-        let end = rest
-            .get(from..)
-            .and_then(|r| r.find(['{', '}']))
-            .map_or(rest.len(), |i| i + from);
+        let end = rest.get(from..).and_then(|r| r.find(['{', '}'])).map_or(rest.len(), |i| i + from);
         let (text, next) = rest.split_at(end);
         rest = next;
         Some(Piece::Text(text))

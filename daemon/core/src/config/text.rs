@@ -8,29 +8,16 @@ use crate::ids::{TeamName, WorkerName};
 pub(super) type Check = fn(&str) -> Result<(), String>;
 
 fn unless(ok: bool, expected: &str, text: &str) -> Result<(), String> {
-    if ok {
-        Ok(())
-    } else {
-        Err(format!("expected {expected}, found {text:?}"))
-    }
+    if ok { Ok(()) } else { Err(format!("expected {expected}, found {text:?}")) }
 }
 
 fn made_of(text: &str, extra: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
 }
 
 /// Anything without control characters.
 pub(super) fn plain(text: &str) -> Result<(), String> {
-    unless(
-        !text
-            .chars()
-            .any(|c| c.is_control() && c != '\t' && c != '\n'),
-        "a text without control characters",
-        text,
-    )
+    unless(!text.chars().any(|c| c.is_control() && c != '\t' && c != '\n'), "a text without control characters", text)
 }
 
 /// An absolute path without `..`.
@@ -42,11 +29,7 @@ pub(super) fn path(text: &str) -> Result<(), String> {
 /// A node name.
 pub(super) fn node(text: &str) -> Result<(), String> {
     let ok = made_of(text, ".-_") && text.len() <= 64 && !text.starts_with(['.', '-', '_']);
-    unless(
-        ok,
-        "a name of 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit",
-        text,
-    )
+    unless(ok, "a name of 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit", text)
 }
 
 /// A worker name.
@@ -61,11 +44,7 @@ pub(super) fn team(text: &str) -> Result<(), String> {
 
 /// A role: a bounded label value.
 pub(super) fn role(text: &str) -> Result<(), String> {
-    unless(
-        made_of(text, ".-_") && text.len() <= 48,
-        "1 to 48 letters, digits, '.', '-' and '_'",
-        text,
-    )
+    unless(made_of(text, ".-_") && text.len() <= 48, "1 to 48 letters, digits, '.', '-' and '_'", text)
 }
 
 /// The name of a label.
@@ -80,14 +59,9 @@ pub(super) fn label(text: &str) -> Result<(), String> {
 /// A user or group by name or number.
 pub(super) fn account(text: &str) -> Result<(), String> {
     let number = text.parse::<u32>().is_ok_and(|id| id != u32::MAX);
-    let name = made_of(text, "._-")
-        && text.len() <= 31
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    unless(
-        number || name,
-        "the name or number of an account, without blanks",
-        text,
-    )
+    let name =
+        made_of(text, "._-") && text.len() <= 31 && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    unless(number || name, "the name or number of an account, without blanks", text)
 }
 
 /// A systemd credential by name; the secret itself never stands in a file of ours.
@@ -107,22 +81,12 @@ pub(super) fn metric(text: &str) -> Result<(), String> {
 
 /// The name of an environment variable that is not Reeve's own to set.
 pub(super) fn variable(text: &str) -> Result<(), String> {
-    const OURS: &[&str] = &[
-        "NOTIFY_SOCKET",
-        "WATCHDOG_USEC",
-        "WATCHDOG_PID",
-        "CREDENTIALS_DIRECTORY",
-        "INVOCATION_ID",
-    ];
+    const OURS: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "INVOCATION_ID"];
     if OURS.contains(&text) {
         return Err(format!("{text} is set by Reeve for each run; take it out"));
     }
     let ok = made_of(text, "_") && !text.starts_with(|c: char| c.is_ascii_digit());
-    unless(
-        ok,
-        "the name of an environment variable (letters, digits and '_', not starting with a digit)",
-        text,
-    )
+    unless(ok, "the name of an environment variable (letters, digits and '_', not starting with a digit)", text)
 }
 
 /// The value of an environment variable.
@@ -138,15 +102,11 @@ pub(super) fn argument(text: &str) -> Result<(), String> {
 /// A signal that leaves the worker a choice or ends it.
 pub(super) fn signal(text: &str) -> Result<(), String> {
     match signal::parse_signal(text) {
-        Some(19) => {
-            Err("SIGSTOP would freeze the worker for good; use `reevectl pause`".to_owned())
-        }
+        Some(19) => Err("SIGSTOP would freeze the worker for good; use `reevectl pause`".to_owned()),
         Some(_) => Ok(()),
         None => {
             let hint = suggest::hint(text, signal::names().collect::<Vec<_>>().iter());
-            Err(format!(
-                "expected a signal such as \"SIGTERM\", found {text:?}{hint}"
-            ))
+            Err(format!("expected a signal such as \"SIGTERM\", found {text:?}{hint}"))
         }
     }
 }

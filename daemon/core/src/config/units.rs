@@ -47,9 +47,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let (number, after) = take_number(rest).ok_or_else(fail)?;
         let after = after.trim_start();
-        let end = after
-            .find(|c: char| !c.is_alphabetic())
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
         let (unit, next) = after.split_at(end);
         let micros = if unit.is_empty() {
             1_000_000
@@ -58,9 +56,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
                 .iter()
                 .find(|(names, _)| names.contains(&unit))
                 .map(|(_, micros)| *micros)
-                .ok_or_else(|| {
-                    format!("{unit:?} is not a unit of time; expected {DURATION_EXPECTED}")
-                })?
+                .ok_or_else(|| format!("{unit:?} is not a unit of time; expected {DURATION_EXPECTED}"))?
         };
         total = number
             .times(micros)
@@ -69,9 +65,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             .ok_or_else(|| format!("{text:?} is longer than 100 years"))?;
         rest = next.trim_start();
     }
-    u64::try_from(total)
-        .map(Duration::from_micros)
-        .map_err(|_| fail())
+    u64::try_from(total).map(Duration::from_micros).map_err(|_| fail())
 }
 
 /// Writes a duration the way systemd prints it: `1h 30min`, `500ms`, `0s`. Below a microsecond is cut off.
@@ -93,36 +87,24 @@ pub fn render_duration(duration: Duration) -> String {
             rest %= micros;
         }
     }
-    if parts.is_empty() {
-        "0s".to_owned()
-    } else {
-        parts.join(" ")
-    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 /// Reads a size in bytes; suffixes are to the base 1024, with or without `i` and `B`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let fail = || format!("expected {SIZE_EXPECTED}, found {text:?}");
     if text.trim().eq_ignore_ascii_case("infinity") {
-        return Err(format!(
-            "expected {SIZE_EXPECTED}; leave the key out for no limit instead of \"infinity\""
-        ));
+        return Err(format!("expected {SIZE_EXPECTED}; leave the key out for no limit instead of \"infinity\""));
     }
     let (number, suffix) = take_number(text.trim()).ok_or_else(fail)?;
     let suffix = suffix.trim();
     let letter = match suffix.strip_suffix('B').unwrap_or(suffix) {
         "" => {
-            return number
-                .times(1)
-                .and_then(|n| u64::try_from(n).ok())
-                .ok_or_else(fail);
+            return number.times(1).and_then(|n| u64::try_from(n).ok()).ok_or_else(fail);
         }
         other => other.strip_suffix('i').unwrap_or(other),
     };
-    let power = ["K", "M", "G", "T", "P", "E"]
-        .iter()
-        .position(|s| s.eq_ignore_ascii_case(letter))
-        .ok_or_else(fail)?;
+    let power = ["K", "M", "G", "T", "P", "E"].iter().position(|s| s.eq_ignore_ascii_case(letter)).ok_or_else(fail)?;
     number
         .times(1u128 << (10 * (power + 1)))
         .and_then(|n| u64::try_from(n).ok())
@@ -152,20 +134,14 @@ pub fn parse_cpu(text: &str) -> Result<u64, String> {
     if !rest.is_empty() {
         return Err(fail());
     }
-    number
-        .times(scale)
-        .filter(|n| (1..=10_000_000).contains(n))
-        .and_then(|n| u64::try_from(n).ok())
-        .ok_or_else(fail)
+    number.times(scale).filter(|n| (1..=10_000_000).contains(n)).and_then(|n| u64::try_from(n).ok()).ok_or_else(fail)
 }
 
 /// Writes hundredths of a CPU as CPUs: `2`, `0.5`.
 pub fn render_cpu(hundredths: u64) -> String {
     match (hundredths / 100, hundredths % 100) {
         (whole, 0) => whole.to_string(),
-        (whole, part) => format!("{whole}.{part:02}")
-            .trim_end_matches('0')
-            .to_owned(),
+        (whole, part) => format!("{whole}.{part:02}").trim_end_matches('0').to_owned(),
     }
 }
 
@@ -192,30 +168,21 @@ pub fn parse_rate(text: &str) -> Result<Rate, String> {
 /// Writes a rate.
 pub fn render_rate(rate: Rate) -> String {
     let per = render_duration(rate.per);
-    let unit = per
-        .strip_prefix('1')
-        .filter(|u| !u.starts_with(|c: char| c.is_ascii_digit()));
+    let unit = per.strip_prefix('1').filter(|u| !u.starts_with(|c: char| c.is_ascii_digit()));
     format!("{}/{}", rate.count, unit.unwrap_or(&per))
 }
 
 /// Reads a share of the host, `80%`; anything else is read by `absolute`.
-pub fn parse_share(
-    text: &str,
-    absolute: impl FnOnce(&str) -> Result<u64, String>,
-) -> Result<Share, String> {
+pub fn parse_share(text: &str, absolute: impl FnOnce(&str) -> Result<u64, String>) -> Result<Share, String> {
     let Some(percent) = text.trim().strip_suffix('%') else {
         return absolute(text).map(Share::Absolute);
     };
-    let percent: f64 = percent
-        .trim()
-        .parse()
-        .map_err(|_| format!("expected a share of the host such as \"80%\", found {text:?}"))?;
+    let percent: f64 =
+        percent.trim().parse().map_err(|_| format!("expected a share of the host such as \"80%\", found {text:?}"))?;
     if percent > 0.0 && percent <= 100.0 {
         Ok(Share::Percent(percent))
     } else {
-        Err(format!(
-            "expected a share of the whole host above 0% and up to 100%, found {text:?}"
-        ))
+        Err(format!("expected a share of the whole host above 0% and up to 100%, found {text:?}"))
     }
 }
 
@@ -234,9 +201,7 @@ impl Decimal {
 
 /// Splits a decimal number off the front.
 fn take_number(text: &str) -> Option<(Decimal, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {

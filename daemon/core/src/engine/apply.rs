@@ -35,7 +35,9 @@ impl Core {
             Action::Drain => self.end_run(id, Input::Drain, reason),
             Action::Replace { drain } => self.end_run(id, if drain { Input::Drain } else { Input::Stop }, reason),
             Action::SetLimits(limits) => {
-                let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+                let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+                    return;
+                };
                 live.limits = limits;
                 if let Some(run) = live.run {
                     self.emit(Effect::SetLimits { replica: id.clone(), run, limits });
@@ -48,7 +50,9 @@ impl Core {
                 self.transition(id, Input::Resume, reason);
             }
             Action::Network { deny } => {
-                let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+                let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+                    return;
+                };
                 live.isolated = deny;
                 let frozen = live.frozen;
                 if let Some(run) = live.run {
@@ -85,8 +89,12 @@ impl Core {
         }
         self.next_token += 1;
         let token = StartToken(self.next_token);
-        let Some(worker) = self.desired.workers.get(&id.worker).cloned() else { return };
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(worker) = self.desired.workers.get(&id.worker).cloned() else {
+            return;
+        };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let spec = super::spec::build(&worker, id, replica.port, &self.site, &self.config);
         replica.restart.breakers.values_mut().for_each(breaker::try_once);
         replica.def = Some(worker.def.clone());
@@ -129,7 +137,9 @@ impl Core {
     pub(super) fn freeze(&mut self, id: &ReplicaId) {
         self.clear_health_timers(id);
         let deny = self.desired.paused.get(id).copied().unwrap_or(false);
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
         let Some(run) = live.run else { return };
         live.freezing = true;
         live.frozen = true;
@@ -145,7 +155,9 @@ impl Core {
 
     /// Act: thaw, and look at it with fresh eyes.
     pub(super) fn thaw(&mut self, id: &ReplicaId) {
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
         let Some(run) = live.run else { return };
         live.freezing = true;
         live.frozen = false;
@@ -163,9 +175,14 @@ impl Core {
     pub(super) fn terminate(&mut self, id: &ReplicaId) {
         self.clear_health_timers(id);
         self.timers.clear(id, Timer::DrainPoll);
-        let Some(replica) = self.replicas.get_mut(id) else { return };
-        let (signal, grace) = replica.def.as_ref().map_or((15, Duration::from_secs(30)), |d| (d.stop.signal, d.stop.timeout));
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let (signal, grace) =
+            replica.def.as_ref().map_or((15, Duration::from_secs(30)), |d| (d.stop.signal, d.stop.timeout));
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         if live.doom == Doom::None {
             live.doom = Doom::Requested;
         }
@@ -181,7 +198,9 @@ impl Core {
         self.clear_health_timers(id);
         self.timers.clear(id, Timer::DrainPoll);
         self.timers.set(id, Timer::State, self.after(KILL_AGAIN));
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
         if live.doom == Doom::None {
             live.doom = Doom::Requested;
         }

@@ -3,7 +3,7 @@
 use super::{Core, Phase};
 use crate::effect::Effect;
 use crate::event::Found;
-use crate::exit::{Cause, ExitInfo, ExitStatus};
+use crate::exit::{ExitInfo, ExitStatus};
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::{Kind, Notice};
 use crate::persist::{LiveRun, Restored, RunEntry};
@@ -49,10 +49,17 @@ impl Core {
         if !self.replicas.contains_key(&id) {
             let now = self.now;
             self.replicas.insert(id.clone(), Replica::new(id.clone(), now));
-            self.emit(Effect::Notice(Notice::replica(Kind::Orphan, &id, Some(found.run), "found running, not defined")));
+            self.emit(Effect::Notice(Notice::replica(
+                Kind::Orphan,
+                &id,
+                Some(found.run),
+                "found running, not defined",
+            )));
         }
         self.mark(&id);
-        let Some(replica) = self.replicas.get(&id) else { return };
+        let Some(replica) = self.replicas.get(&id) else {
+            return;
+        };
         if replica.run() == Some(found.run) {
             if let Some(info) = found.ended {
                 self.exit_info = Some(info);
@@ -80,7 +87,9 @@ impl Core {
 
     /// The run we knew was replaced while the bus was away.
     fn end_replaced(&mut self, id: &ReplicaId, found: &Found) {
-        let Some(old) = self.replicas.get(id).and_then(Replica::run) else { return };
+        let Some(old) = self.replicas.get(id).and_then(Replica::run) else {
+            return;
+        };
         let info = found.missed.iter().find(|(run, _)| *run == old).map(|(_, i)| i.clone());
         self.exit_info = Some(info.unwrap_or_else(|| unknown(self.now.wall)));
         self.transition(id, Input::Exited, "it ended while the connection was away");
@@ -213,7 +222,9 @@ impl Core {
     pub(super) fn list_complete(&mut self) {
         let seen = std::mem::take(&mut self.seen);
         for id in self.replicas.keys().filter(|id| !seen.contains(*id)).cloned().collect::<Vec<_>>() {
-            let Some(replica) = self.replicas.get_mut(&id) else { continue };
+            let Some(replica) = self.replicas.get_mut(&id) else {
+                continue;
+            };
             if let Some(stored) = replica.expected.take() {
                 let info = unknown(self.now.wall);
                 self.ended_away(&id, stored.run, Some(&stored), &info);

@@ -123,7 +123,8 @@ impl Core {
         let name = target.worker();
         let Some(worker) = self.desired.workers.get(name) else {
             let known: Vec<_> = self.desired.workers.keys().map(WorkerName::as_str).take(8).collect();
-            let known = if known.is_empty() { "none is defined".to_owned() } else { format!("known: {}", known.join(", ")) };
+            let known =
+                if known.is_empty() { "none is defined".to_owned() } else { format!("known: {}", known.join(", ")) };
             return Err(refuse(RefusalKind::NoSuchWorker, format!("there is no worker {name}; {known}")));
         };
         match target {
@@ -131,7 +132,8 @@ impl Core {
             Target::Replica(id) if worker.indices.contains(&id.index) => Ok(vec![id.clone()]),
             Target::Replica(id) => {
                 let have = worker.indices.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-                let text = format!("there is no replica {id}; {name} has: {}", if have.is_empty() { "none" } else { &have });
+                let text =
+                    format!("there is no replica {id}; {name} has: {}", if have.is_empty() { "none" } else { &have });
                 Err(refuse(RefusalKind::NoSuchReplica, text))
             }
         }
@@ -164,7 +166,8 @@ impl Core {
     fn start_all(&mut self, request: &CommandRequest, ids: Vec<ReplicaId>, why: &str) -> Answer {
         let what = format!("start {}", list(&ids));
         if request.dry_run {
-            return self.dry_run(request, what, ids, |node, ids| ids.iter().for_each(|id| drop(node.stopped.remove(id))));
+            return self
+                .dry_run(request, what, ids, |node, ids| ids.iter().for_each(|id| drop(node.stopped.remove(id))));
         }
         for id in &ids {
             self.node.stopped.remove(id);
@@ -174,7 +177,14 @@ impl Core {
         self.decided(Accepted::Operation(operation))
     }
 
-    fn stop_all(&mut self, request: &CommandRequest, what: String, ids: Vec<ReplicaId>, why: &str, drain: bool) -> Answer {
+    fn stop_all(
+        &mut self,
+        request: &CommandRequest,
+        what: String,
+        ids: Vec<ReplicaId>,
+        why: &str,
+        drain: bool,
+    ) -> Answer {
         let reason = why.to_owned();
         if request.dry_run {
             return self.dry_run(request, what, ids, |node, ids| {
@@ -202,7 +212,8 @@ impl Core {
     ) -> Answer {
         self.placeable(&ids)?;
         if request.dry_run {
-            return self.dry_run(request, what, ids, |node, ids| ids.iter().for_each(|id| drop(node.stopped.remove(id))));
+            return self
+                .dry_run(request, what, ids, |node, ids| ids.iter().for_each(|id| drop(node.stopped.remove(id))));
         }
         let mut goals = BTreeMap::new();
         for id in &ids {
@@ -222,7 +233,9 @@ impl Core {
     /// What was held against it is forgiven: somebody asks for it.
     fn clear_faults(&mut self, id: &ReplicaId, why: &str) {
         self.damping.remove(id);
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         replica.not_before = None;
         replica.refused = None;
         replica.remedies.clear();
@@ -253,7 +266,10 @@ impl Core {
         let ids = self.resolve(target)?;
         if let Some(id) = ids.iter().find(|id| !self.replicas.get(*id).is_some_and(|r| r.state.is_running())) {
             let state = self.replicas.get(id).map_or("absent", |r| super::view::word(r));
-            return Err(refuse(RefusalKind::InvalidState, format!("{id} is {state}, only a running worker can be frozen")));
+            return Err(refuse(
+                RefusalKind::InvalidState,
+                format!("{id} is {state}, only a running worker can be frozen"),
+            ));
         }
         let verb = if isolate { "isolate" } else { "pause" };
         if request.dry_run {
@@ -308,7 +324,12 @@ impl Core {
         }
         let team = &worker.def.team;
         if let Some(most) = self.config.teams.get(team).and_then(|t| t.max_workers) {
-            let others: usize = self.members(team).iter().filter(|m| *m != name).map(|m| self.desired.workers.get(m).map_or(0, |w| w.indices.len())).sum();
+            let others: usize = self
+                .members(team)
+                .iter()
+                .filter(|m| *m != name)
+                .map(|m| self.desired.workers.get(m).map_or(0, |w| w.indices.len()))
+                .sum();
             if others + wanted as usize > most as usize {
                 let text = format!("team {team} may have {most} replicas in all, {others} are others'");
                 return Err(refuse(RefusalKind::Conflict, text));
@@ -317,7 +338,9 @@ impl Core {
         let what = format!("scale {name} {wanted}");
         if request.dry_run {
             let name = name.clone();
-            return self.dry_run(request, what, Vec::new(), move |node, _| drop(node.scaled.insert(name, wanted)));
+            return self.dry_run(request, what, Vec::new(), move |node, _| {
+                node.scaled.insert(name, wanted);
+            });
         }
         let before = worker.indices.len();
         if worker.def.replicas == wanted {
@@ -346,13 +369,15 @@ impl Core {
         all.extend(values.iter().map(|(k, v)| (k.clone(), v.clone())));
         all.retain(|_, v| !v.is_empty());
         // The given values first, so that an unknown key with an empty value is refused as well.
-        limits::check(worker.def.resources, values).and_then(|_| limits::check(worker.def.resources, &all)).map_err(|e| {
-            let kind = match e {
-                LimitError::NoSuchKey(_) => RefusalKind::NoSuchKey,
-                LimitError::Value { .. } => RefusalKind::InvalidArgument,
-            };
-            refuse(kind, e.to_string())
-        })?;
+        limits::check(worker.def.resources, values).and_then(|_| limits::check(worker.def.resources, &all)).map_err(
+            |e| {
+                let kind = match e {
+                    LimitError::NoSuchKey(_) => RefusalKind::NoSuchKey,
+                    LimitError::Value { .. } => RefusalKind::InvalidArgument,
+                };
+                refuse(kind, e.to_string())
+            },
+        )?;
         if request.dry_run {
             return Ok(Accepted::Applied);
         }
@@ -436,7 +461,9 @@ impl Core {
     /// What has not happened yet does not happen any more.
     fn undo(&mut self, operation: &Operation) {
         for id in &operation.targets {
-            let Some(replica) = self.replicas.get_mut(id) else { continue };
+            let Some(replica) = self.replicas.get_mut(id) else {
+                continue;
+            };
             if matches!(operation.goal, Goal::OtherRun(_)) {
                 replica.wish = None;
             } else if matches!(operation.goal, Goal::Down) && replica.state.is_running() {
@@ -449,7 +476,11 @@ impl Core {
     }
 
     pub(super) fn pause_reason(&self, id: &ReplicaId) -> String {
-        self.replicas.get(id).map(|r| r.pause_reason.clone()).filter(|r| !r.is_empty()).unwrap_or_else(|| "asked for".into())
+        self.replicas
+            .get(id)
+            .map(|r| r.pause_reason.clone())
+            .filter(|r| !r.is_empty())
+            .unwrap_or_else(|| "asked for".into())
     }
 }
 

@@ -20,10 +20,14 @@ impl Core {
     pub(super) fn drain_notice(&mut self, id: &ReplicaId, reason: &str) {
         self.clear_health_timers(id);
         let now = self.now.mono;
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let port = replica.port;
         let drain = replica.def.as_ref().and_then(|d| d.drain.clone());
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         let frozen = std::mem::take(&mut live.frozen);
         let Some(run) = live.run else { return };
         if frozen {
@@ -39,7 +43,7 @@ impl Core {
         self.timers.set(id, Timer::State, now + drain.timeout);
         self.notice(Kind::DrainStarted, id, reason);
         let values = spec::values(id, port, &self.site);
-        let expand = |t: &str| crate::config::template::expand(t, &values);
+        let expand = |t: &str| crate::config::expand(t, &values);
         let action = match &drain.notice {
             DrainNotice::Signal(signal) => {
                 self.emit(Effect::Signal { replica: id.clone(), run, signal: *signal, whole: false });
@@ -62,8 +66,12 @@ impl Core {
 
     /// Timer `DrainPoll`: is the work done?
     pub(super) fn drain_poll(&mut self, id: &ReplicaId) {
-        let Some(replica) = self.replicas.get(id).filter(|r| r.state == State::Draining) else { return };
-        let (Some(def), Some(run)) = (replica.def.clone(), replica.run()) else { return };
+        let Some(replica) = self.replicas.get(id).filter(|r| r.state == State::Draining) else {
+            return;
+        };
+        let (Some(def), Some(run)) = (replica.def.clone(), replica.run()) else {
+            return;
+        };
         let values = spec::values(id, replica.port, &self.site);
         let until = match def.drain.as_ref().map(|d| &d.until) {
             None | Some(Until::Nothing) => {
@@ -75,13 +83,15 @@ impl Core {
             Some(Until::Exec(argv)) => Until::Exec(spec::expand_all(argv, &values)),
             Some(metric @ Until::Metric { .. }) => metric.clone(),
         };
-        let scrape = def.scrape.as_ref().map(|url| crate::config::template::expand(url, &values));
+        let scrape = def.scrape.as_ref().map(|url| crate::config::expand(url, &values));
         self.hook(id, run, HookKind::Until, HookAction::Until { until, scrape }, LOOK);
     }
 
     /// A drain step has ended.
     pub(super) fn hooked(&mut self, id: &ReplicaId, run: RunId, kind: HookKind, result: Result<bool, String>) {
-        let Some(replica) = self.replicas.get(id).filter(|r| r.run() == Some(run)) else { return };
+        let Some(replica) = self.replicas.get(id).filter(|r| r.run() == Some(run)) else {
+            return;
+        };
         match (kind, replica.state) {
             (HookKind::Notice, State::Draining) => {
                 if let Err(why) = result {
@@ -123,7 +133,9 @@ impl Core {
     pub(super) fn save_state(&mut self, id: &ReplicaId) {
         self.timers.clear(id, Timer::DrainPoll);
         let now = self.now.mono;
-        let Some(replica) = self.replicas.get(id) else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
         let Some(run) = replica.run() else { return };
         let until = replica.live.as_ref().and_then(|l| l.drain_until);
         let save = replica.def.as_ref().and_then(|d| d.drain.as_ref()).and_then(|d| d.save_state.clone());

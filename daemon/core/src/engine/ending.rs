@@ -18,13 +18,11 @@ impl Core {
         let info = self.exit_info.take();
         let now = self.now;
         self.timers.clear_all(id);
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.take()) else { return };
-        let info = info.unwrap_or(ExitInfo {
-            status: ExitStatus::Unknown,
-            oom_kill: false,
-            peak_memory: None,
-            at: now.wall,
-        });
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.take()) else {
+            return;
+        };
+        let info =
+            info.unwrap_or(ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: now.wall });
         let signal = self.stop_signal(id);
         let cause = match &live.doom {
             // Nothing ran and nobody was to blame: an aborted start.
@@ -35,10 +33,14 @@ impl Core {
         let reason = self.replicas.get(id).map(|r| r.reason.clone()).unwrap_or_default();
         let text = match &cause {
             Cause::Operator => match info.status {
-                ExitStatus::Code(c) if c != 0 && c != 143 => format!("{cause} ({reason}), exit code {c}"),
+                ExitStatus::Code(c) if c != 0 && c != 143 => {
+                    format!("{cause} ({reason}), exit code {c}")
+                }
                 _ => format!("{cause} ({reason})"),
             },
-            Cause::Probe | Cause::Watchdog | Cause::Progress | Cause::ReadyTimeout => self.condemned_text(&live, &cause),
+            Cause::Probe | Cause::Watchdog | Cause::Progress | Cause::ReadyTimeout => {
+                self.condemned_text(&live, &cause)
+            }
             other => other.to_string(),
         };
         let started = live.run.map(|_| live.started.wall);
@@ -110,7 +112,9 @@ impl Core {
     /// What follows from an end.
     pub(super) fn follow(&mut self, id: &ReplicaId, live: &Live, cause: &Cause, text: &str) {
         let now = self.now;
-        let Some(replica) = self.replicas.get(id) else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
         let Some(def) = self.desired.workers.get(&id.worker).map(|w| w.def.clone()).or_else(|| replica.def.clone())
         else {
             self.emit(Effect::Disarm(id.clone()));
@@ -135,13 +139,12 @@ impl Core {
         if books != replica.restart {
             self.append(id, RunEntry::Restart(books.clone()));
         }
-        let damped = if requested || *cause == Cause::Clean {
-            None
-        } else {
-            self.damping.failed(id, cause.word(), now.mono)
-        };
+        let damped =
+            if requested || *cause == Cause::Clean { None } else { self.damping.failed(id, cause.word(), now.mono) };
         self.say_end(id, live.run, cause, text, &verdict);
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         replica.restart = books;
         replica.crash_loop = matches!(verdict, Verdict::CrashLoop { .. }) || (replica.crash_loop && !requested);
         if requested {
@@ -208,8 +211,12 @@ impl Core {
 
     /// A member of a team that fails together has failed: the others go down too, then all start.
     fn team_failed(&mut self, id: &ReplicaId, cause: &Cause) {
-        let Some(team) = self.desired.workers.get(&id.worker).map(|w| w.def.team.clone()) else { return };
-        if matches!(cause, Cause::Operator | Cause::StopTimeout | Cause::Clean) || !self.desired.together.contains(&team) {
+        let Some(team) = self.desired.workers.get(&id.worker).map(|w| w.def.team.clone()) else {
+            return;
+        };
+        if matches!(cause, Cause::Operator | Cause::StopTimeout | Cause::Clean)
+            || !self.desired.together.contains(&team)
+        {
             return;
         }
         if self.failing_teams.contains_key(&team) {
@@ -240,8 +247,12 @@ impl Core {
     /// Timer `Settle`: it has stayed up.
     pub(super) fn settle_due(&mut self, id: &ReplicaId) {
         let now = self.now;
-        let Some(replica) = self.replicas.get(id) else { return };
-        let Some(live) = replica.live.as_ref().filter(|_| replica.state.is_running()) else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
+        let Some(live) = replica.live.as_ref().filter(|_| replica.state.is_running()) else {
+            return;
+        };
         let up = now.mono.since(live.started.mono);
         let start_time = live.start_time.unwrap_or_default();
         if self.damping.is_trial(id).is_some_and(|window| up >= window)
@@ -256,7 +267,9 @@ impl Core {
             self.timers.set(id, Timer::Settle, at);
             return;
         }
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let looped = std::mem::take(&mut replica.crash_loop);
         replica.restart.failures = 0;
         replica.restart.breakers.clear();
@@ -270,7 +283,9 @@ impl Core {
 
     /// Sets the settle timer, if there is anything to settle.
     pub(super) fn arm_settle(&mut self, id: &ReplicaId) {
-        let Some(replica) = self.replicas.get(id) else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
         let Some(live) = &replica.live else { return };
         let books = &replica.restart;
         let wait = match self.damping.is_trial(id) {

@@ -47,7 +47,9 @@ impl Core {
         self.clear_health_timers(id);
         let Some(def) = self.def(id) else { return };
         let now = self.now.mono;
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
         let passing = live.readiness.passing;
         live.liveness = ProbeState::default();
         live.readiness = ProbeState { passing, ..ProbeState::default() };
@@ -73,14 +75,20 @@ impl Core {
 
     /// A probe is due: ask.
     pub(super) fn probe_due(&mut self, id: &ReplicaId, kind: ProbeKind) {
-        let Some(probe) = self.probe_of(id, kind) else { return };
+        let Some(probe) = self.probe_of(id, kind) else {
+            return;
+        };
         let now = self.now.mono;
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         if !matches!(replica.state, State::Starting | State::Up) {
             return;
         }
         let port = replica.port;
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         let state = match kind {
             ProbeKind::Liveness => &mut live.liveness,
             ProbeKind::Readiness => &mut live.readiness,
@@ -97,11 +105,17 @@ impl Core {
 
     /// A probe has answered.
     pub(super) fn probed(&mut self, id: &ReplicaId, run: RunId, kind: ProbeKind, result: Result<Duration, String>) {
-        let Some(probe) = self.probe_of(id, kind) else { return };
+        let Some(probe) = self.probe_of(id, kind) else {
+            return;
+        };
         let now = self.now.mono;
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let state = replica.state;
-        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else { return };
+        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else {
+            return;
+        };
         let was_ready = live.ready;
         let grace = state == State::Starting && kind == ProbeKind::Liveness && live.start_time.is_none();
         let counters = match kind {
@@ -158,8 +172,12 @@ impl Core {
     /// both; else running is ready.
     pub(super) fn judge_readiness(&mut self, id: &ReplicaId) {
         let Some(def) = self.def(id) else { return };
-        let Some(replica) = self.replicas.get(id) else { return };
-        let Some(live) = replica.live.as_ref() else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
+        let Some(live) = replica.live.as_ref() else {
+            return;
+        };
         let ready = (!def.ready.notify || live.notified_ready)
             && (def.readiness.is_none() || live.readiness.passing == Some(true));
         if ready && matches!(replica.state, State::Starting | State::Up) {
@@ -171,9 +189,13 @@ impl Core {
     /// Into or out of rotation.
     pub(super) fn set_ready(&mut self, id: &ReplicaId, ready: bool, why: &str) {
         let now = self.now;
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let (state, was) = (replica.state, replica.is_ready());
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         if live.ready == ready && (state == State::Up || !ready) {
             return;
         }
@@ -222,7 +244,9 @@ impl Core {
     }
 
     fn fed(&mut self, id: &ReplicaId, timer: Timer, check: Check) {
-        let Some(probe) = self.probe_of(id, ProbeKind::Liveness).filter(|p| p.check == check) else { return };
+        let Some(probe) = self.probe_of(id, ProbeKind::Liveness).filter(|p| p.check == check) else {
+            return;
+        };
         if self.replicas.get(id).is_some_and(|r| matches!(r.state, State::Starting | State::Up)) {
             let at = self.after(allowed(&probe));
             let grace = self.timers.get(id, timer);
@@ -242,7 +266,9 @@ impl Core {
     }
 
     fn silent(&mut self, id: &ReplicaId, timer: Timer, cause: Cause, what: &str) {
-        let Some(probe) = self.probe_of(id, ProbeKind::Liveness) else { return };
+        let Some(probe) = self.probe_of(id, ProbeKind::Liveness) else {
+            return;
+        };
         let span = allowed(&probe);
         let starting = self.replicas.get(id).and_then(|r| r.live.as_ref()).is_some_and(|l| l.start_time.is_none());
         if starting || !self.condemn(id, cause, &format!("{what} for {}", crate::restart::span(span))) {
@@ -253,9 +279,13 @@ impl Core {
     /// Ends a sick run so that a new one follows, if that may be done (REC-12). `true` when it is being ended.
     pub(super) fn condemn(&mut self, id: &ReplicaId, cause: Cause, why: &str) -> bool {
         let now = self.now.mono;
-        let Some(def) = self.def(id) else { return false };
+        let Some(def) = self.def(id) else {
+            return false;
+        };
         let switch = self.config.supervision.remediation;
-        let Some(replica) = self.replicas.get_mut(id) else { return false };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return false;
+        };
         if !matches!(replica.state, State::Starting | State::Up) {
             return false;
         }
@@ -277,7 +307,9 @@ impl Core {
         };
         let withheld = match (switch, spent) {
             (Remediation::Off, _) => Some(format!("{cause} ({why}); remediation is off")),
-            (Remediation::DryRun, _) => Some(format!("{cause} ({why}); it would be restarted (remediation is dry-run)")),
+            (Remediation::DryRun, _) => {
+                Some(format!("{cause} ({why}); it would be restarted (remediation is dry-run)"))
+            }
             (Remediation::On, Some(text)) => Some(text),
             (Remediation::On, None) => None,
         };

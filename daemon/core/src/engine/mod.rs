@@ -330,7 +330,9 @@ impl Core {
 
     fn set_waits(&mut self, id: &ReplicaId, waits: Option<String>) {
         let off = plan::off(&self.view(), id).is_some();
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let to_start = waits.is_some() && !off;
         if replica.waits != waits || replica.waits_to_start != to_start {
             replica.waits_to_start = to_start;
@@ -341,7 +343,9 @@ impl Core {
 
     /// Lets the table answer, and does what it says. `true` when something happened.
     fn transition(&mut self, id: &ReplicaId, input: Input, reason: &str) -> bool {
-        let Some(replica) = self.replicas.get_mut(id) else { return false };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return false;
+        };
         let (to, act) = match step(replica.state, input) {
             Step::Go(to, act) => (to, act),
             Step::Ignored(_) => {
@@ -380,7 +384,9 @@ impl Core {
 
     /// Keeps the counts of the worker, and wakes whoever waits for a change of them.
     fn count(&mut self, id: &ReplicaId, from: State, was_ready: bool) {
-        let Some(replica) = self.replicas.get(id) else { return };
+        let Some(replica) = self.replicas.get(id) else {
+            return;
+        };
         let (live, ready) = (replica.state.is_live(), replica.is_ready());
         if from.is_live() == live && was_ready == ready {
             return;

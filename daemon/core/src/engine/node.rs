@@ -73,7 +73,9 @@ impl Core {
         let config = Arc::clone(&self.config);
         for (name, def) in &config.workers {
             let wanted = self.node.scaled.get(name).copied().unwrap_or(def.replicas);
-            let Some(present) = self.desired.workers.get(name).map(|w| w.indices.clone()) else { continue };
+            let Some(present) = self.desired.workers.get(name).map(|w| w.indices.clone()) else {
+                continue;
+            };
             if present.len() == wanted as usize {
                 continue;
             }
@@ -89,7 +91,9 @@ impl Core {
 
     /// How much is lost when it goes: not running, not ready, idle, silent about its work, busy.
     fn cost(&self, id: &ReplicaId) -> (u8, u64) {
-        let Some(replica) = self.replicas.get(id) else { return (0, 0) };
+        let Some(replica) = self.replicas.get(id) else {
+            return (0, 0);
+        };
         let tasks = replica.live.as_ref().and_then(|l| l.active_tasks);
         match (replica.state, tasks) {
             (State::Down, _) => (0, 0),
@@ -103,7 +107,9 @@ impl Core {
     /// A changed definition clears what was held against the old one, and its probes count afresh.
     fn definition_changed(&mut self, id: &ReplicaId) {
         let digest = self.desired.workers.get(&id.worker).map(|w| w.digest.clone());
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let same_run = replica.live.as_ref().is_some_and(|l| digest.as_deref() == Some(l.digest.as_str()));
         if replica.state == State::Down && (replica.is_parked() || replica.not_before.is_some()) {
             replica.restart.parked = None;
@@ -140,7 +146,12 @@ impl Core {
                 continue;
             }
             let share = |share: Option<Share>, whole: u64| match share? {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of the host needs no more precision")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "a share of the host needs no more precision"
+                )]
                 Share::Percent(p) => Some((whole as f64 * p / 100.0) as u64),
                 Share::Absolute(n) => Some(n),
             };
@@ -181,11 +192,17 @@ impl Core {
         let text = format!("asleep for {}.", crate::restart::span(span));
         self.emit(Effect::Notice(Notice::node(Kind::Resumed, text)));
         for id in self.replicas.keys().cloned().collect::<Vec<_>>() {
-            let Some(state) = self.replicas.get(&id).map(|r| r.state) else { continue };
+            let Some(state) = self.replicas.get(&id).map(|r| r.state) else {
+                continue;
+            };
             match state {
                 State::Starting | State::Up => self.start_health(&id),
                 State::Down | State::Paused => {}
-                State::Launching | State::Aborting | State::Draining | State::Saving | State::Stopping
+                State::Launching
+                | State::Aborting
+                | State::Draining
+                | State::Saving
+                | State::Stopping
                 | State::Killing => {}
             }
             if state != State::Down
@@ -197,7 +214,9 @@ impl Core {
     }
 
     pub(super) fn port_allocated(&mut self, id: &ReplicaId, result: Result<u16, String>) {
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         replica.port_asked = false;
         match result {
             Ok(port) => {
@@ -235,7 +254,9 @@ impl Core {
 
     /// Everything that had to end has ended.
     pub(super) fn check_ending(&mut self) {
-        let Phase::Ending { workers } = self.phase else { return };
+        let Phase::Ending { workers } = self.phase else {
+            return;
+        };
         if !self.exited && (!workers || self.tally.values().all(|t| t.live == 0)) {
             self.exited = true;
             self.emit(Effect::Exit);

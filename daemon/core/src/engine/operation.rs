@@ -108,7 +108,9 @@ impl Core {
             return;
         }
         for id in self.operations.iter().filter(|(_, o)| o.ended.is_none()).map(|(id, _)| *id).collect::<Vec<_>>() {
-            let Some(mut operation) = self.operations.remove(&id) else { continue };
+            let Some(mut operation) = self.operations.remove(&id) else {
+                continue;
+            };
             let mut failure = None;
             let look: Vec<_> = operation.open.iter().filter(|r| touched.contains(*r)).cloned().collect();
             for replica in look {
@@ -133,9 +135,13 @@ impl Core {
     fn standing(&self, operation: &Operation, id: &ReplicaId) -> Standing {
         let replica = self.replicas.get(id);
         let state = replica.map_or(State::Down, |r| r.state);
-        let reached = |yes: bool| if yes { Standing::Reached } else { Standing::Open };
+        let reached = |yes: bool| {
+            if yes { Standing::Reached } else { Standing::Open }
+        };
         let up = |other_than: Option<RunId>| {
-            let Some(replica) = replica else { return Standing::Failed("it is gone".into()) };
+            let Some(replica) = replica else {
+                return Standing::Failed("it is gone".into());
+            };
             if replica.is_done() || (replica.is_ready() && (other_than.is_none() || replica.run() != other_than)) {
                 return Standing::Reached;
             }
@@ -173,7 +179,9 @@ impl Core {
 
     pub(super) fn end_operation(&mut self, id: OperationId, result: &'static str, message: &str) {
         let wall = self.now.wall;
-        let Some(operation) = self.operations.get_mut(&id).filter(|o| o.ended.is_none()) else { return };
+        let Some(operation) = self.operations.get_mut(&id).filter(|o| o.ended.is_none()) else {
+            return;
+        };
         operation.ended = Some(wall);
         operation.result = result;
         message.clone_into(&mut operation.message);

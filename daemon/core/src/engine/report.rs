@@ -46,7 +46,9 @@ impl Core {
             return;
         }
         let now = self.now;
-        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else { return };
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
         live.run = Some(run);
         live.pid = Some(pid);
         live.cgroup.clone_from(&cgroup);
@@ -73,10 +75,14 @@ impl Core {
 
     /// Act: a run has begun or was adopted.
     pub(super) fn begin(&mut self, id: &ReplicaId) {
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let timeout = replica.def.as_ref().map(|d| d.ready.timeout);
         let early = std::mem::take(&mut replica.early_ready);
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         live.notified_ready |= early;
         if let Some(timeout) = timeout {
             let at = self.now.mono + timeout;
@@ -113,8 +119,12 @@ impl Core {
     }
 
     fn applied(&mut self, id: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
-        let Some(replica) = self.replicas.get_mut(id) else { return };
-        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else {
+            return;
+        };
         match (what, result) {
             (Applied::Freeze, Ok(())) => {
                 live.freezing = false;
@@ -156,12 +166,16 @@ impl Core {
 
     fn notified(&mut self, id: &ReplicaId, message: Notification) {
         let now = self.now;
-        let Some(replica) = self.replicas.get_mut(id) else { return };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let state = replica.state;
         if state == State::Launching && message.ready {
             replica.early_ready = true;
         }
-        let Some(live) = replica.live.as_mut() else { return };
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
         if let Some(pid) = message.main_pid {
             live.pid = Some(pid);
         }

@@ -1,8 +1,7 @@
 //! From a definition to what a launcher needs for one run: every template replaced.
 
 use super::Site;
-use crate::config::template::{TemplateValues, expand};
-use crate::config::{Check, Config};
+use crate::config::{Check, Config, TemplateValues, expand};
 use crate::desired::DesiredWorker;
 use crate::effect::RunSpec;
 use crate::ids::{ReplicaId, TeamName};

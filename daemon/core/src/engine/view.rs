@@ -40,12 +40,7 @@ impl Core {
             }
         }
         let node = self.node_view();
-        Arc::new(Snapshot {
-            at: self.now.wall,
-            node,
-            workers: self.views.clone(),
-            operations: self.operation_views(),
-        })
+        Arc::new(Snapshot { at: self.now.wall, node, workers: self.views.clone(), operations: self.operation_views() })
     }
 
     fn worker_view(&mut self, name: &WorkerName) -> Option<WorkerStatus> {
@@ -167,7 +162,9 @@ impl Core {
 }
 
 fn health(replica: &Replica) -> &'static str {
-    let Some(live) = replica.live.as_ref() else { return "unknown" };
+    let Some(live) = replica.live.as_ref() else {
+        return "unknown";
+    };
     match (live.liveness.passing, live.readiness.passing) {
         (Some(false), _) | (_, Some(false)) => "unhealthy",
         _ if replica.remedies_spent => "unhealthy",
@@ -179,14 +176,26 @@ fn health(replica: &Replica) -> &'static str {
 /// One word for all its replicas: the worst thing an operator would want to know first.
 fn worker_state(replicas: &[Arc<ReplicaStatus>], wanted: usize, ready: usize) -> (&'static str, String) {
     const WORST_FIRST: [&str; 12] = [
-        "crash-loop", "parked", "killing", "isolated", "paused", "draining", "saving", "stopping", "unready", "launching",
-        "starting", "waiting",
+        "crash-loop",
+        "parked",
+        "killing",
+        "isolated",
+        "paused",
+        "draining",
+        "saving",
+        "stopping",
+        "unready",
+        "launching",
+        "starting",
+        "waiting",
     ];
     if ready == wanted && ready > 0 && replicas.iter().all(|r| r.ready) {
         return ("running", String::new());
     }
     for state in WORST_FIRST {
-        let Some(first) = replicas.iter().find(|r| r.state == state) else { continue };
+        let Some(first) = replicas.iter().find(|r| r.state == state) else {
+            continue;
+        };
         let word = match state {
             "killing" | "stopping" => "stopping",
             "saving" | "draining" => "draining",

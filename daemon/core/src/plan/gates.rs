@@ -10,7 +10,9 @@ use crate::time::Mono;
 /// Decides about a replica that is down and should run.
 pub(super) fn start(view: &View<'_>, replica: &Replica, now: Mono) -> Decision {
     let id = &replica.id;
-    let Some(worker) = view.desired.workers.get(&id.worker) else { return Decision::Content };
+    let Some(worker) = view.desired.workers.get(&id.worker) else {
+        return Decision::Content;
+    };
     let wait = |reason: String| Decision::Wait(reason, None);
     if let Some(hold) = view.desired.holds.first() {
         return wait(hold.clone());
@@ -83,9 +85,10 @@ fn dependency(view: &View<'_>, worker: &DesiredWorker) -> Option<String> {
             return Some(format!("waits for {name}, which is not defined"));
         };
         let done = !other.indices.is_empty()
-            && other.indices.iter().all(|i| {
-                view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(Replica::is_done)
-            });
+            && other
+                .indices
+                .iter()
+                .all(|i| view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(Replica::is_done));
         (!done).then(|| format!("waits for {name} to be ready"))
     })
 }
@@ -111,7 +114,10 @@ fn team(view: &View<'_>, worker: &DesiredWorker, id: &ReplicaId, now: Mono) -> O
                 return None;
             }
             if member.state.is_ending() {
-                return Some((format!("team {} restarts together: {} is still ending", worker.def.team, member.id), None));
+                return Some((
+                    format!("team {} restarts together: {} is still ending", worker.def.team, member.id),
+                    None,
+                ));
             }
             let (at, _) = member.not_before.as_ref()?;
             (member.live.is_none() && *at > now)
@@ -130,7 +136,9 @@ pub(super) fn stop_order(view: &View<'_>, id: &ReplicaId) -> Option<WorkerName> 
         .iter()
         .filter(|name| **name != id.worker && view.tally.get(name).is_some_and(|t| t.live > 0))
         .find(|name| {
-            let Some(theirs) = first_def(view, name) else { return false };
+            let Some(theirs) = first_def(view, name) else {
+                return false;
+            };
             theirs.order > mine.order || (theirs.order == mine.order && depends(view, name, &id.worker, 16))
         })
         .cloned()
@@ -150,9 +158,8 @@ fn of<'a>(view: &'a View<'_>, name: &WorkerName) -> impl Iterator<Item = &'a Rep
 /// Whether `name` needs `other`, directly or not.
 fn depends(view: &View<'_>, name: &WorkerName, other: &WorkerName, depth: u8) -> bool {
     depth > 0
-        && first_def(view, name).is_some_and(|def| {
-            def.depends_on.iter().any(|d| d == other || depends(view, d, other, depth - 1))
-        })
+        && first_def(view, name)
+            .is_some_and(|def| def.depends_on.iter().any(|d| d == other || depends(view, d, other, depth - 1)))
 }
 
 /// DEP-06, REC-09: in a rolling change at most `max_unavailable` replicas of the worker are not ready. One that is not

@@ -108,7 +108,9 @@ pub enum Decision {
 
 /// Decides about one replica.
 pub fn decide(view: &View<'_>, id: &ReplicaId, now: Mono) -> Decision {
-    let Some(replica) = view.replicas.get(id) else { return Decision::Content };
+    let Some(replica) = view.replicas.get(id) else {
+        return Decision::Content;
+    };
     let worker = view.desired.workers.get(&id.worker);
     match off(view, id) {
         Some(off) if replica.state == State::Down => {
@@ -187,7 +189,9 @@ fn keep(view: &View<'_>, replica: &Replica) -> Decision {
             return Decision::Act(Action::Network { deny: *deny }, "isolation on request".into());
         }
         Some(_) => return Decision::Content,
-        None if live.isolated => return Decision::Act(Action::Network { deny: false }, "resumed on request".into()),
+        None if live.isolated => {
+            return Decision::Act(Action::Network { deny: false }, "resumed on request".into());
+        }
         None if live.frozen => return Decision::Act(Action::Resume, "nobody has paused it".into()),
         None => {}
     }

@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn an_end_is_always_accepted_while_a_run_lives() {
         for s in State::ALL {
-            let live = matches!(s, State::Starting | State::Up | State::Paused) || (s.is_ending() && s != State::Aborting);
+            let live =
+                matches!(s, State::Starting | State::Up | State::Paused) || (s.is_ending() && s != State::Aborting);
             assert_eq!(step(s, Input::Exited) == Step::Go(State::Down, Act::End), live, "{s:?}");
         }
     }

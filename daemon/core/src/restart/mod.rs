@@ -101,14 +101,20 @@ pub fn decide(
         Cause::Operator | Cause::StopTimeout => {
             return Verdict::Restart { at: now.mono, reason: "stopped on request".into() };
         }
-        Cause::ExitCode(EX_NOPERM) => return park(record, "exit code 77 (permission denied) is not retried"),
-        Cause::ExitCode(EX_CONFIG) => return park(record, "exit code 78 (configuration error) is not retried"),
+        Cause::ExitCode(EX_NOPERM) => {
+            return park(record, "exit code 77 (permission denied) is not retried");
+        }
+        Cause::ExitCode(EX_CONFIG) => {
+            return park(record, "exit code 78 (configuration error) is not retried");
+        }
         Cause::Clean if policy.policy != RestartPolicy::Always => {
             record.failures = 0;
             record.parked = Some(DONE.into());
             return Verdict::Done("exited cleanly and its policy does not restart that".into());
         }
-        _ if policy.policy == RestartPolicy::Never => return park(record, &format!("{cause}; restart policy is never")),
+        _ if policy.policy == RestartPolicy::Never => {
+            return park(record, &format!("{cause}; restart policy is never"));
+        }
         _ => {}
     }
     record.failures = record.failures.saturating_add(1);

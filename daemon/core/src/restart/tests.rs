@@ -171,7 +171,9 @@ fn damping_tries_one_first() {
 
 #[test]
 fn spans_read_like_systemd() {
-    for (ms, text) in [(0, "0s"), (5, "5ms"), (1500, "1s 500ms"), (12_300, "12s"), (90_000, "1min 30s"), (3_600_000, "1h")] {
+    for (ms, text) in
+        [(0, "0s"), (5, "5ms"), (1500, "1s 500ms"), (12_300, "12s"), (90_000, "1min 30s"), (3_600_000, "1h")]
+    {
         assert_eq!(span(Duration::from_millis(ms)), text);
     }
 }

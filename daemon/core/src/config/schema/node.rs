@@ -10,10 +10,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "node.name",
-        Kind::Text {
-            expected: "a name of 1 to 64 letters, digits, '.', '-' and '_'",
-            check: text::node,
-        },
+        Kind::Text { expected: "a name of 1 to 64 letters, digits, '.', '-' and '_'", check: text::node },
         None,
         "",
         "Name of this node in the fleet. Default: the host name.",
@@ -91,13 +88,7 @@ pub(super) const KEYS: &[Key] = &[
         "MET-01",
         "Whether the families of node_exporter are offered; off where node_exporter runs already.",
     ),
-    Key::new(
-        "fleet.name",
-        Kind::Text { expected: "a fleet name", check: text::node },
-        None,
-        "",
-        "Name of the fleet.",
-    ),
+    Key::new("fleet.name", Kind::Text { expected: "a fleet name", check: text::node }, None, "", "Name of the fleet."),
     Key::new(
         "fleet.voters",
         Kind::List { expected: "a list of node names", check: text::node },
@@ -107,27 +98,15 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "fleet.brokers",
-        Kind::List {
-            expected: "a list of brokers such as [\"mqtts://broker-a:8883\"]",
-            check: address::broker,
-        },
+        Kind::List { expected: "a list of brokers such as [\"mqtts://broker-a:8883\"]", check: address::broker },
         Some("[]"),
         "INT-02",
         "MQTT brokers, in order of preference.",
     ),
-    Key::new(
-        "fleet.preset",
-        Kind::Choice(&["fast", "std", "calm"]),
-        Some("std"),
-        "",
-        "Timing of the election.",
-    ),
+    Key::new("fleet.preset", Kind::Choice(&["fast", "std", "calm"]), Some("std"), "", "Timing of the election."),
     Key::new(
         "fleet.credentials",
-        Kind::Text {
-            expected: "the name of a systemd credential",
-            check: text::credential,
-        },
+        Kind::Text { expected: "the name of a systemd credential", check: text::credential },
         None,
         "SEC-06",
         "Name of the systemd credential for the brokers, never the secret.",

@@ -126,7 +126,5 @@ pub(in crate::config) fn check(name: &str) -> Result<(), String> {
         return Err(format!("{name} is written by Reeve; use `{key}`"));
     }
     let hint = suggest::hint(name, KNOWN);
-    Err(format!(
-        "is not a sandbox directive of systemd that Reeve knows{hint}"
-    ))
+    Err(format!("is not a sandbox directive of systemd that Reeve knows{hint}"))
 }

@@ -9,42 +9,27 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 const fn path(path: &'static str, requirement: &'static str, line: &'static str) -> Key {
-    let kind = Kind::Text {
-        expected: "an absolute path",
-        check: text::path,
-    };
+    let kind = Kind::Text { expected: "an absolute path", check: text::path };
     Key::new(path, kind, None, requirement, line)
 }
 
 const fn account(path: &'static str, line: &'static str) -> Key {
-    let kind = Kind::Text {
-        expected: "the name or number of an account",
-        check: text::account,
-    };
+    let kind = Kind::Text { expected: "the name or number of an account", check: text::account };
     Key::new(path, kind, None, "SEC-14", line)
 }
 
 const fn signal(path: &'static str, default: Option<&'static str>, line: &'static str) -> Key {
-    let kind = Kind::Text {
-        expected: "a signal such as \"SIGTERM\"",
-        check: text::signal,
-    };
+    let kind = Kind::Text { expected: "a signal such as \"SIGTERM\"", check: text::signal };
     Key::new(path, kind, default, "ORD-06", line)
 }
 
 const fn url(path: &'static str, requirement: &'static str, line: &'static str) -> Key {
-    let kind = Kind::Text {
-        expected: "a URL such as \"http://127.0.0.1:{port}/health\"",
-        check: http,
-    };
+    let kind = Kind::Text { expected: "a URL such as \"http://127.0.0.1:{port}/health\"", check: http };
     Key::new(path, kind, None, requirement, line).template()
 }
 
 const fn tcp(path: &'static str, requirement: &'static str, line: &'static str) -> Key {
-    let kind = Kind::Text {
-        expected: "host and port such as \"127.0.0.1:{port}\"",
-        check: host_and_port,
-    };
+    let kind = Kind::Text { expected: "host and port such as \"127.0.0.1:{port}\"", check: host_and_port };
     Key::new(path, kind, None, requirement, line).template()
 }
 
@@ -59,13 +44,7 @@ const fn span(
     requirement: &'static str,
     line: &'static str,
 ) -> Key {
-    Key::new(
-        path,
-        Kind::Duration { min },
-        Some(default),
-        requirement,
-        line,
-    )
+    Key::new(path, Kind::Duration { min }, Some(default), requirement, line)
 }
 
 const fn count(
@@ -76,21 +55,10 @@ const fn count(
     requirement: &'static str,
     line: &'static str,
 ) -> Key {
-    Key::new(
-        path,
-        Kind::Integer { min, max },
-        Some(default),
-        requirement,
-        line,
-    )
+    Key::new(path, Kind::Integer { min, max }, Some(default), requirement, line)
 }
 
-const fn section(
-    path: &'static str,
-    optional: bool,
-    requirement: &'static str,
-    line: &'static str,
-) -> Key {
+const fn section(path: &'static str, optional: bool, requirement: &'static str, line: &'static str) -> Key {
     Key::new(path, Kind::Section { optional }, None, requirement, line).or_off()
 }
 

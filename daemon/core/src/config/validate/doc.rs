@@ -17,10 +17,7 @@ pub(super) struct Doc<'a> {
 
 impl<'a> Doc<'a> {
     pub(super) fn new(document: &'a Document, kind: &SourceKind) -> Self {
-        Self {
-            document,
-            keys: schema::keys(kind),
-        }
+        Self { document, keys: schema::keys(kind) }
     }
 
     fn item(&self, path: &str) -> Option<&'a Item> {
@@ -30,9 +27,8 @@ impl<'a> Doc<'a> {
 
     /// Something is written there, and it is neither "off" nor `false`.
     pub(super) fn present(&self, path: &str) -> bool {
-        self.item(path).is_some_and(|item| {
-            item.value != Value::Text("off".to_owned()) && item.value != Value::Bool(false)
-        })
+        self.item(path)
+            .is_some_and(|item| item.value != Value::Text("off".to_owned()) && item.value != Value::Bool(false))
     }
 
     /// Whether the key is set at all; a default does not count.
@@ -42,8 +38,7 @@ impl<'a> Doc<'a> {
 
     /// Whether a section is switched off.
     pub(super) fn is_off(&self, path: &str) -> bool {
-        self.item(path)
-            .is_some_and(|item| item.value == Value::Text("off".to_owned()))
+        self.item(path).is_some_and(|item| item.value == Value::Text("off".to_owned()))
     }
 
     /// Names of the tables below a path.
@@ -59,10 +54,7 @@ impl<'a> Doc<'a> {
         let Place::Key(key) = schema::lookup(self.keys, &segments) else {
             return None;
         };
-        self.document
-            .find(&segments)
-            .and_then(|item| typed::read(key, item).ok())
-            .or_else(|| typed::default(key))
+        self.document.find(&segments).and_then(|item| typed::read(key, item).ok()).or_else(|| typed::default(key))
     }
 
     pub(super) fn text(&self, path: &str) -> Option<String> {
@@ -85,9 +77,7 @@ impl<'a> Doc<'a> {
 
     /// An integer whose range in the schema fits.
     pub(super) fn count(&self, path: &str) -> u32 {
-        self.integer(path)
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0)
+        self.integer(path).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
     }
 
     pub(super) fn number(&self, path: &str) -> f64 {
@@ -173,9 +163,7 @@ impl<'a> Doc<'a> {
         self.document.broken
             || self.document.bad.iter().any(|bad| {
                 bad == path
-                    || path
-                        .strip_prefix(bad.as_str())
-                        .is_some_and(|r| r.starts_with('.'))
+                    || path.strip_prefix(bad.as_str()).is_some_and(|r| r.starts_with('.'))
                     || bad.strip_prefix(path).is_some_and(|r| r.starts_with('.'))
             })
     }
@@ -197,15 +185,13 @@ impl Report {
     pub(super) fn error(&mut self, doc: &Doc<'_>, key: &str, others: &[&str], text: String) {
         if !doc.is_bad(key) && !others.iter().any(|other| doc.is_bad(other)) {
             let at = doc.origin(key);
-            self.diagnostics
-                .push(at.diagnostic(true, key.to_owned(), text));
+            self.diagnostics.push(at.diagnostic(true, key.to_owned(), text));
         }
     }
 
     /// A warning at `key`.
     pub(super) fn warning(&mut self, doc: &Doc<'_>, key: &str, text: String) {
         let at = doc.origin(key);
-        self.diagnostics
-            .push(at.diagnostic(false, key.to_owned(), text));
+        self.diagnostics.push(at.diagnostic(false, key.to_owned(), text));
     }
 }

@@ -23,11 +23,7 @@ struct Built<'a> {
 }
 
 /// Checks all relations; `None` when there is any error, those already in `out` included.
-pub(super) fn validate(
-    merged: &Merged,
-    host: &HostFacts,
-    out: &mut Vec<Diagnostic>,
-) -> Option<Config> {
+pub(super) fn validate(merged: &Merged, host: &HostFacts, out: &mut Vec<Diagnostic>) -> Option<Config> {
     let mut report = Report::default();
     let node_doc = Doc::new(&merged.node, &SourceKind::Node);
     let mut config = node::build(&node_doc, host, &mut report);
@@ -45,9 +41,6 @@ pub(super) fn validate(
     placement::check(&node_doc, &config, host, &built, &mut report);
 
     out.extend(report.diagnostics);
-    config.workers = built
-        .into_iter()
-        .map(|(name, built)| (name, Arc::new(built.worker)))
-        .collect();
+    config.workers = built.into_iter().map(|(name, built)| (name, Arc::new(built.worker))).collect();
     out.iter().all(|d| !d.error).then_some(config)
 }

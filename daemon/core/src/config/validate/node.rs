@@ -1,9 +1,7 @@
 //! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
 
 use super::doc::{Doc, Report};
-use crate::config::types::{
-    Config, Damping, LauncherKind, Metrics, Node, Remediation, Supervision, Team,
-};
+use crate::config::types::{Config, Damping, LauncherKind, Metrics, Node, Remediation, Supervision, Team};
 use crate::config::{HostFacts, text};
 use crate::ids::TeamName;
 use std::collections::BTreeMap;
@@ -12,10 +10,7 @@ use std::collections::BTreeMap;
 pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Config {
     fleet(doc, report);
     Config {
-        node: Node {
-            name: name(doc, host, report),
-            labels: doc.map("node.labels"),
-        },
+        node: Node { name: name(doc, host, report), labels: doc.map("node.labels") },
         launcher: match doc.text("launcher.kind").as_deref() {
             Some("systemd") => LauncherKind::Systemd,
             Some("direct") => LauncherKind::Direct,
@@ -66,15 +61,9 @@ fn teams(doc: &Doc<'_>) -> BTreeMap<TeamName, Team> {
             let team = Team {
                 cpu_quota: doc.share(&key("cpu_quota")),
                 memory_max: doc.share(&key("memory_max")),
-                tasks_max: doc
-                    .integer(&key("tasks_max"))
-                    .and_then(|n| u64::try_from(n).ok()),
-                max_workers: doc
-                    .integer(&key("max_workers"))
-                    .and_then(|n| u32::try_from(n).ok()),
-                parent: doc
-                    .text(&key("parent"))
-                    .and_then(|parent| TeamName::new(parent).ok()),
+                tasks_max: doc.integer(&key("tasks_max")).and_then(|n| u64::try_from(n).ok()),
+                max_workers: doc.integer(&key("max_workers")).and_then(|n| u32::try_from(n).ok()),
+                parent: doc.text(&key("parent")).and_then(|parent| TeamName::new(parent).ok()),
                 fail_together: doc.flag(&key("fail_together")),
             };
             Some((TeamName::new(name).ok()?, team))

@@ -70,18 +70,10 @@ pub(super) fn drain(doc: &Doc<'_>, report: &mut Report) -> Option<Drain> {
 }
 
 /// The alternative that is set; more than one is an error, none is one when it is `required`.
-fn one_of(
-    doc: &Doc<'_>,
-    section: &str,
-    required: bool,
-    report: &mut Report,
-) -> Option<&'static str> {
+fn one_of(doc: &Doc<'_>, section: &str, required: bool, report: &mut Report) -> Option<&'static str> {
     let (_, names) = ALTERNATIVES.iter().find(|(name, _)| *name == section)?;
-    let set: Vec<&'static str> = names
-        .iter()
-        .copied()
-        .filter(|name| doc.present(&format!("{section}.{name}")))
-        .collect();
+    let set: Vec<&'static str> =
+        names.iter().copied().filter(|name| doc.present(&format!("{section}.{name}"))).collect();
     match set.as_slice() {
         [one] => Some(one),
         [] => {
@@ -92,10 +84,7 @@ fn one_of(
             None
         }
         [_, second, ..] => {
-            let sides: Vec<_> = set
-                .iter()
-                .map(|name| doc.side(&format!("{section}.{name}")))
-                .collect();
+            let sides: Vec<_> = set.iter().map(|name| doc.side(&format!("{section}.{name}"))).collect();
             let text = format!("only one of these may be set: {}", sides.join(", "));
             report.error(doc, &format!("{section}.{second}"), &[], text);
             None

@@ -9,10 +9,8 @@ use std::time::Duration;
 pub(super) fn check(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     requests(doc, worker, report);
     backoff(doc, worker, report);
-    for (probe, section) in [
-        (&worker.liveness, "worker.probe.liveness"),
-        (&worker.readiness, "worker.probe.readiness"),
-    ] {
+    for (probe, section) in [(&worker.liveness, "worker.probe.liveness"), (&worker.readiness, "worker.probe.readiness")]
+    {
         if let Some(probe) = probe {
             asking(doc, probe, section, report);
         }
@@ -54,16 +52,10 @@ fn requests(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
 fn backoff(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     let backoff = &worker.restart.backoff;
     let cap = "worker.restart.backoff.cap";
-    for (key, value) in [
-        ("worker.restart.backoff.first", backoff.first),
-        ("worker.restart.backoff.base", backoff.base),
-    ] {
+    for (key, value) in [("worker.restart.backoff.first", backoff.first), ("worker.restart.backoff.base", backoff.base)]
+    {
         if value > backoff.cap {
-            let text = format!(
-                "{} is longer than {} (SUP-10)",
-                doc.side(key),
-                doc.side(cap)
-            );
+            let text = format!("{} is longer than {} (SUP-10)", doc.side(key), doc.side(cap));
             report.error(doc, key, &[cap], text);
         }
     }
@@ -144,9 +136,7 @@ fn ready(doc: &Doc<'_>, worker: &Worker, probe: &Probe, report: &mut Report) {
     let key = "worker.probe.readiness.initial_delay";
     let timeout = "worker.ready.timeout";
     let successes = probe.success_threshold.saturating_sub(1);
-    let earliest = probe
-        .initial_delay
-        .saturating_add(probe.period.saturating_mul(successes));
+    let earliest = probe.initial_delay.saturating_add(probe.period.saturating_mul(successes));
     if earliest >= worker.ready.timeout {
         let period = "worker.probe.readiness.period";
         let threshold = "worker.probe.readiness.success_threshold";
@@ -182,10 +172,7 @@ fn drain(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
         report.error(doc, metric, &[scrape], text);
     }
     if doc.is_set(equals) && !doc.is_set(metric) {
-        let text = format!(
-            "{} compares nothing without `{metric}` (ORD-06)",
-            doc.side(equals)
-        );
+        let text = format!("{} compares nothing without `{metric}` (ORD-06)", doc.side(equals));
         report.error(doc, equals, &[metric], text);
     }
     if drain.until == Until::Exit && drain.notice == Notice::None {
@@ -194,18 +181,10 @@ fn drain(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
              worker.drain.exec (ORD-06)"
         );
         let key = "worker.drain.until.exit";
-        report.error(
-            doc,
-            key,
-            &[signal, "worker.drain.http", "worker.drain.exec"],
-            text,
-        );
+        report.error(doc, key, &[signal, "worker.drain.http", "worker.drain.exec"], text);
     }
     if drain.notice == Notice::Signal(9) {
-        let text = format!(
-            "{} leaves no time to finish work before {until} (ORD-06)",
-            doc.side(signal)
-        );
+        let text = format!("{} leaves no time to finish work before {until} (ORD-06)", doc.side(signal));
         report.error(doc, signal, &[], text);
     }
 }

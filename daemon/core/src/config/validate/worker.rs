@@ -3,8 +3,7 @@
 use super::doc::{Doc, Report};
 use super::probe;
 use crate::config::types::{
-    Backoff, Breaker, Check, Drain, Notice, Ready, Resources, Restart, RestartPolicy, Stop, Until,
-    Worker,
+    Backoff, Breaker, Check, Drain, Notice, Ready, Resources, Restart, RestartPolicy, Stop, Until, Worker,
 };
 use crate::config::{Origin, signal, template};
 use crate::ids::{TeamName, WorkerName};
@@ -15,9 +14,7 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
         Ok(name) => name,
         Err(error) => {
             let at = Origin::whole(&doc.document.file);
-            report
-                .diagnostics
-                .push(at.diagnostic(true, String::new(), error.to_string()));
+            report.diagnostics.push(at.diagnostic(true, String::new(), error.to_string()));
             return None;
         }
     };
@@ -31,9 +28,7 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
     }
     let mut worker = Worker {
         name,
-        team: doc
-            .text("worker.team")
-            .and_then(|team| TeamName::new(team).ok())?,
+        team: doc.text("worker.team").and_then(|team| TeamName::new(team).ok())?,
         role: doc.text("worker.role"),
         exec: doc.list("worker.exec"),
         replicas: doc.count("worker.replicas"),
@@ -43,30 +38,17 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
         environment_file: doc.text("worker.environment_file"),
         credentials: doc.list("worker.credentials"),
         working_directory: doc.text("worker.working_directory"),
-        order: doc
-            .integer("worker.order")
-            .and_then(|n| i32::try_from(n).ok())
-            .unwrap_or(0),
-        depends_on: doc
-            .list("worker.depends_on")
-            .into_iter()
-            .filter_map(|name| WorkerName::new(name).ok())
-            .collect(),
+        order: doc.integer("worker.order").and_then(|n| i32::try_from(n).ok()).unwrap_or(0),
+        depends_on: doc.list("worker.depends_on").into_iter().filter_map(|name| WorkerName::new(name).ok()).collect(),
         node_selector: doc.map("worker.node_selector"),
         resources: resources(doc),
         restart: restart(doc),
-        ready: Ready {
-            notify: doc.flag("worker.ready.notify"),
-            timeout: doc.duration("worker.ready.timeout"),
-        },
+        ready: Ready { notify: doc.flag("worker.ready.notify"), timeout: doc.duration("worker.ready.timeout") },
         liveness: probe::build(doc, "worker.probe.liveness", report),
         readiness: probe::build(doc, "worker.probe.readiness", report),
         drain: probe::drain(doc, report),
         stop: Stop {
-            signal: doc
-                .text("worker.stop.signal")
-                .and_then(|name| signal::parse_signal(&name))
-                .unwrap_or(15),
+            signal: doc.text("worker.stop.signal").and_then(|name| signal::parse_signal(&name)).unwrap_or(15),
             timeout: doc.duration("worker.stop.timeout"),
         },
         max_unavailable: doc.count("worker.rolling.max_unavailable"),
@@ -92,9 +74,7 @@ fn resources(doc: &Doc<'_>) -> Resources {
         } else {
             gpus_request
         },
-        tasks_max: doc
-            .integer("worker.resources.tasks_max")
-            .and_then(|n| u64::try_from(n).ok()),
+        tasks_max: doc.integer("worker.resources.tasks_max").and_then(|n| u64::try_from(n).ok()),
     }
 }
 
@@ -124,14 +104,11 @@ fn restart(doc: &Doc<'_>) -> Restart {
 
 /// Every text of a worker in which templates stand.
 fn templates(worker: &Worker) -> impl Iterator<Item = &str> {
-    let probes = [&worker.liveness, &worker.readiness]
-        .into_iter()
-        .flatten()
-        .flat_map(|probe| match &probe.check {
-            Check::Http(text) | Check::Tcp(text) => std::slice::from_ref(text),
-            Check::Exec(argv) => argv.as_slice(),
-            Check::Notify | Check::Progress => &[],
-        });
+    let probes = [&worker.liveness, &worker.readiness].into_iter().flatten().flat_map(|probe| match &probe.check {
+        Check::Http(text) | Check::Tcp(text) => std::slice::from_ref(text),
+        Check::Exec(argv) => argv.as_slice(),
+        Check::Notify | Check::Progress => &[],
+    });
     worker
         .exec
         .iter()
@@ -152,8 +129,5 @@ fn drain_templates(drain: &Drain) -> impl Iterator<Item = &String> {
         Until::Exec(argv) => argv.as_slice(),
         Until::Metric { .. } | Until::Exit | Until::Nothing => &[],
     };
-    notice
-        .iter()
-        .chain(until)
-        .chain(drain.save_state.iter().flatten())
+    notice.iter().chain(until).chain(drain.save_state.iter().flatten())
 }

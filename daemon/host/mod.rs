@@ -1,4 +1,8 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
+pub mod clock;
 pub mod launcher;
 pub mod paths;
+pub mod ports;
+pub mod ready;
+pub mod sd;

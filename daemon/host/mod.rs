@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod launcher;
+pub mod notify;
 pub mod paths;
 pub mod ports;
 pub mod ready;

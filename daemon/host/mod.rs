@@ -5,5 +5,6 @@ pub mod launcher;
 pub mod notify;
 pub mod paths;
 pub mod ports;
+pub mod probe;
 pub mod ready;
 pub mod sd;

@@ -8,3 +8,4 @@ pub mod ports;
 pub mod probe;
 pub mod ready;
 pub mod sd;
+pub mod store;

@@ -1,4 +1,11 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
+pub mod clock;
 pub mod launcher;
+pub mod notify;
 pub mod paths;
+pub mod ports;
+pub mod probe;
+pub mod ready;
+pub mod sd;
+pub mod store;

@@ -5,9 +5,7 @@ use super::error::CallError;
 use super::records::{
     AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Run, TaskRun, Worker,
 };
-use super::traits::{
-    AuditProxy, MaintenanceProxy, ManagerProxy, Opt, TaskRunProxy, WorkersProxy,
-};
+use super::traits::{AuditProxy, MaintenanceProxy, ManagerProxy, Opt, TaskRunProxy, WorkersProxy};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
 use std::os::fd::OwnedFd;
@@ -72,6 +70,8 @@ pub struct LogQuery {
     pub previous: bool,
     /// Of this run.
     pub run: Option<String>,
+    /// Rather fail than ask for a password.
+    pub unasked: bool,
 }
 
 /// A connection to the daemon.
@@ -166,11 +166,13 @@ impl Client {
         if let Some(run) = &query.run {
             opt.insert("run", Variant::from(run.as_str()));
         }
-        let fd = proxy!(self, WorkersProxy, ACTION)
-            .get_logs(target, &opt)
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
-        Ok(fd.into())
+        let workers = proxy!(self, WorkersProxy, ACTION);
+        let fd = if query.unasked {
+            workers.get_logs_unasked(target, &opt).await
+        } else {
+            workers.get_logs(target, &opt).await
+        };
+        fd.map(OwnedFd::from).map_err(|e| self.error(e, ACTION))
     }
 
     /// Starts, stops … one worker or replica; the path of the task run.

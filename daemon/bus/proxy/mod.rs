@@ -14,7 +14,6 @@ pub mod records;
 mod traits;
 pub mod watch;
 
-
 pub use client::{Client, Options};
 pub use connect::Place;
 pub use error::CallError;

@@ -11,16 +11,7 @@ pub(super) type More = HashMap<String, OwnedVariant>;
 /// The last argument of every method.
 pub(super) type Opt<'a> = HashMap<&'a str, Variant<'a>>;
 
-pub(super) type WorkerRow = (
-    String,
-    OwnedObjectPath,
-    String,
-    u32,
-    u32,
-    String,
-    u64,
-    More,
-);
+pub(super) type WorkerRow = (String, OwnedObjectPath, String, u32, u32, String, u64, More);
 pub(super) type RunRow = (String, u64, u64, String, bool, More);
 pub(super) type EventRow = (u64, String, String, String, String, More);
 pub(super) type MarkRow = (String, String, u32, u32, String, String);
@@ -102,6 +93,9 @@ pub(super) trait Workers {
     fn list_runs(&self, target: &str, opt: &Opt<'_>) -> zbus::Result<Vec<RunRow>>;
     #[zbus(allow_interactive_auth)]
     fn get_logs(&self, target: &str, opt: &Opt<'_>) -> zbus::Result<OwnedFd>;
+    /// The same without asking anybody for a password: for a screen that shows log lines only beside other things.
+    #[zbus(name = "GetLogs")]
+    fn get_logs_unasked(&self, target: &str, opt: &Opt<'_>) -> zbus::Result<OwnedFd>;
 }
 
 #[zbus::proxy(

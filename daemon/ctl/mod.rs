@@ -64,3 +64,6 @@ async fn run(cli: args::Cli, output: Output) -> u8 {
     };
     result.unwrap_or_else(|failure| failure.code())
 }
+
+#[cfg(test)]
+mod tests;

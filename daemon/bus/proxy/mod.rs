@@ -21,3 +21,8 @@ pub use records::{
     AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Replica, ReplicaExit, Run, TaskRun,
     Worker,
 };
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

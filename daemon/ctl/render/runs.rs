@@ -1,6 +1,6 @@
 //! How runs ended.
 
-use super::style::{Style, Tone};
+use super::style::Style;
 use super::table::{Cell, Column, NOTHING, table};
 use super::units::{brief, bytes, span};
 use super::worker::{cause, cause_tone};
@@ -11,7 +11,7 @@ use std::time::Duration;
 pub fn table_of(runs: &[Run], style: &Style) -> String {
     const COLUMNS: [Column; 6] = [
         Column::left("ENDED"),
-        Column::left("REPLICA"),
+        Column::right("N"),
         Column::right("RAN"),
         Column::right("PEAK"),
         Column::left("CAUSE"),
@@ -51,19 +51,21 @@ pub fn duration(run: &Run) -> Option<Duration> {
 
 fn row(run: &Run, style: &Style) -> Vec<Cell> {
     let or_nothing = |t: Option<String>| Cell::from(t.unwrap_or_else(|| NOTHING.to_owned()));
-    let replica = run
-        .replica
-        .map_or_else(|| run.worker.clone(), |n| format!("{}/{n}", run.worker));
-    let mut why = cause(&run.cause, run.exit_code, run.signal);
+    let mut reason = run.reason.clone().unwrap_or_default();
     if !run.supervised {
-        why.push_str(" (unsupervised)");
+        // Nobody watched: the reason is what was found afterwards.
+        let colon = if reason.is_empty() { "" } else { ": " };
+        reason = format!("unsupervised{colon}{reason}");
     }
     vec![
         or_nothing(run.ended.map(|at| brief(at, style))),
-        replica.into(),
+        or_nothing(run.replica.map(|n| n.to_string())),
         or_nothing(duration(run).map(span)),
         or_nothing(run.peak_memory.map(bytes)),
-        Cell::toned(why, cause_tone(&run.cause)),
-        Cell::toned(run.reason.clone().unwrap_or_default(), Tone::Plain),
+        Cell::toned(
+            cause(&run.cause, run.exit_code, run.signal),
+            cause_tone(&run.cause),
+        ),
+        reason.into(),
     ]
 }

@@ -1,4 +1,4 @@
-//! Aligned columns. When the terminal is narrow, the columns allowed to give way are cut, the last of them most.
+//! Aligned columns. When the terminal is narrow, the columns allowed to give way are cut, the widest of them first.
 
 use super::style::{Style, Tone};
 
@@ -114,12 +114,19 @@ fn widths(columns: &[Column], rows: &[Vec<Cell>], indent: usize, style: &Style) 
     };
     let total = indent + widths.iter().sum::<usize>() + 2 * columns.len().saturating_sub(1);
     let mut excess = total.saturating_sub(limit);
-    for (width, column) in widths.iter_mut().zip(columns).rev() {
-        if let Some(least) = column.least {
-            let given = excess.min(width.saturating_sub(least.max(column.name.chars().count())));
-            *width -= given;
-            excess -= given;
-        }
+    while excess > 0 {
+        let spare = |width: usize, c: &Column| {
+            c.least
+                .is_some_and(|least| width > least.max(c.name.chars().count()))
+        };
+        let widest = widths
+            .iter_mut()
+            .zip(columns)
+            .filter(|(width, column)| spare(**width, column))
+            .max_by_key(|(width, _)| **width);
+        let Some((width, _)) = widest else { break };
+        *width -= 1;
+        excess -= 1;
     }
     widths
 }
@@ -132,7 +139,7 @@ pub fn plain(text: Option<impl Into<String>>) -> Option<Text> {
     text.map(|t| vec![(Tone::Plain, t.into())])
 }
 
-/// `Label: text` lines with the colons in one column; entries without text are left out.
+/// `Label: text` lines with the colons in one column; entries without text are left out, long ones go on below.
 pub fn fields(entries: &[(&str, Option<Text>)], style: &Style) -> String {
     let shown: Vec<_> = entries
         .iter()
@@ -142,24 +149,35 @@ pub fn fields(entries: &[(&str, Option<Text>)], style: &Style) -> String {
     let width = labels.max().unwrap_or(0).max(10);
     shown
         .iter()
-        .map(|(label, text)| format!("{label:>width$}: {}\n", fit(text, width + 2, style)))
+        .map(|(label, text)| format!("{label:>width$}: {}\n", wrap(text, width + 2, style)))
         .collect()
 }
 
-/// Paints the parts and cuts them to what is left of the line.
-fn fit(text: &Text, used: usize, style: &Style) -> String {
-    let mut left = style
+/// Paints the parts, and breaks between words where the line would get too long.
+fn wrap(text: &Text, indent: usize, style: &Style) -> String {
+    let limit = style
         .width
-        .map_or(usize::MAX, |limit| limit.saturating_sub(used));
+        .map_or(usize::MAX, |w| w.saturating_sub(indent).max(10));
     let mut out = String::new();
+    let mut used = 0;
     for (tone, part) in text {
-        if left == 0 {
-            break;
+        let mut run = String::new();
+        for word in part.split_inclusive(' ') {
+            let length = word.trim_end().chars().count();
+            if used > 0 && used + length > limit {
+                out.push_str(&style.paint(*tone, run.trim_end()));
+                run.clear();
+                out.truncate(out.trim_end().len());
+                out.push('\n');
+                out.push_str(&" ".repeat(indent));
+                used = 0;
+            }
+            run.push_str(word);
+            used += word.chars().count();
         }
-        let part = style.cut(part, left);
-        left = left.saturating_sub(part.chars().count());
-        out.push_str(&style.paint(*tone, &part));
+        out.push_str(&style.paint(*tone, &run));
     }
+    out.truncate(out.trim_end().len());
     out
 }
 
@@ -168,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_terminal_cuts_the_flexible_columns_from_the_right() {
+    fn a_narrow_terminal_cuts_the_widest_flexible_column_first() {
         let columns = [
             Column::flexible("NAME", 6),
             Column::right("N"),
@@ -193,7 +211,7 @@ mod tests {
         style.width = Some(24);
         assert_eq!(
             table(&columns, &rows, 0, &style),
-            "NAME         N  REASON\na-rather-…   7  because…\nb           12\n"
+            "NAME        N  REASON\na-rather…   7  because…\nb          12\n"
         );
         for line in table(&columns, &rows, 0, &style).lines() {
             assert!(line.chars().count() <= 24);

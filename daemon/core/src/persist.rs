@@ -108,6 +108,8 @@ pub struct NodeRecord {
     pub stopped: BTreeMap<ReplicaId, String>,
     /// Workers scaled by hand.
     pub scaled: BTreeMap<WorkerName, u32>,
+    /// Which numbers a worker's replicas have, where these are not simply 1 to n (a busy one was kept in a scale-down).
+    pub indices: BTreeMap<WorkerName, BTreeSet<u32>>,
     /// Limits set by hand, key → value, per worker.
     pub limits: BTreeMap<WorkerName, BTreeMap<String, String>>,
     /// Replicas paused, and whether isolated.

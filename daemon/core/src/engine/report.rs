@@ -1,0 +1,224 @@
+//! What the launcher reports.
+
+use super::Core;
+use crate::effect::Effect;
+use crate::event::{Applied, LauncherEvent, Notification};
+use crate::exit::{Cause, ExitInfo, ExitStatus};
+use crate::ids::{ReplicaId, RunId, StartToken};
+use crate::notice::Kind;
+use crate::persist::{LiveRun, RunEntry};
+use crate::replica::{Input, State};
+use crate::restart::Doom;
+use crate::timers::Timer;
+
+impl Core {
+    pub(super) fn launcher_event(&mut self, event: LauncherEvent) {
+        match event {
+            LauncherEvent::Started { replica, token, run, pid, cgroup } => {
+                self.started(&replica, token, run, pid, cgroup);
+            }
+            LauncherEvent::StartFailed { replica, token, error } => {
+                if self.expects(&replica, token) {
+                    self.fail_launch(&replica, &error);
+                }
+            }
+            LauncherEvent::Exited { replica, run, info } => self.exited(&replica, run, &info),
+            LauncherEvent::Notified { replica, message } => self.notified(&replica, message),
+            LauncherEvent::Applied { replica, run, what, result } => self.applied(&replica, run, what, result),
+            LauncherEvent::Found(found) => self.found(found),
+            LauncherEvent::ListComplete => self.list_complete(),
+        }
+    }
+
+    fn expects(&self, id: &ReplicaId, token: StartToken) -> bool {
+        self.replicas.get(id).is_some_and(|r| {
+            matches!(r.state, State::Launching | State::Aborting) && r.live.as_ref().is_some_and(|l| l.token == token)
+        })
+    }
+
+    fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
+        self.seen.insert(id.clone());
+        if !self.expects(id, token) {
+            // Too late: the attempt was given up. Nobody will ever ask for this run again, so it must not live.
+            if self.replicas.get(id).and_then(crate::replica::Replica::run) != Some(run) {
+                self.emit(Effect::Kill { replica: id.clone(), run });
+            }
+            return;
+        }
+        let now = self.now;
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
+        live.run = Some(run);
+        live.pid = Some(pid);
+        live.cgroup.clone_from(&cgroup);
+        live.started = now;
+        let stored = LiveRun {
+            run,
+            started: now.wall,
+            digest: live.digest.clone(),
+            pid,
+            cgroup,
+            ready: false,
+            frozen: false,
+            isolated: false,
+        };
+        self.append(id, RunEntry::Started(stored));
+        let reason = self.replicas.get(id).map(|r| r.reason.clone()).unwrap_or_default();
+        let again = self.replicas.get(id).is_some_and(|r| r.restart.failures > 0);
+        self.transition(id, Input::Launched, &reason);
+        // A restart after a failure was announced with the failure: a crash loop must not fill the journal.
+        if !again {
+            self.notice(Kind::WorkerStarted, id, reason);
+        }
+    }
+
+    /// Act: a run has begun or was adopted.
+    pub(super) fn begin(&mut self, id: &ReplicaId) {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let timeout = replica.def.as_ref().map(|d| d.ready.timeout);
+        let early = std::mem::take(&mut replica.early_ready);
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
+        live.notified_ready |= early;
+        if let Some(timeout) = timeout {
+            let at = self.now.mono + timeout;
+            self.timers.set(id, Timer::State, at);
+        }
+        self.start_health(id);
+        self.judge_readiness(id);
+    }
+
+    /// A start was given up.
+    pub(super) fn fail_launch(&mut self, id: &ReplicaId, error: &str) {
+        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+            live.doom = match live.doom {
+                Doom::Requested => Doom::Requested,
+                _ => Doom::Condemned(Cause::StartFailed(error.to_owned())),
+            };
+        }
+        self.transition(id, Input::LaunchFailed, error);
+    }
+
+    fn exited(&mut self, id: &ReplicaId, run: RunId, info: &ExitInfo) {
+        let known = self.replicas.get(id).and_then(crate::replica::Replica::run) == Some(run);
+        if !known {
+            self.ignored = self.ignored.saturating_add(1);
+            return;
+        }
+        self.exit_info = Some(info.clone());
+        let text = match info.status {
+            ExitStatus::Code(c) => format!("exit code {c}"),
+            ExitStatus::Signal(s) => crate::exit::signal_name(s),
+            ExitStatus::Unknown => "status unknown".into(),
+        };
+        self.transition(id, Input::Exited, &text);
+    }
+
+    fn applied(&mut self, id: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else {
+            return;
+        };
+        match (what, result) {
+            (Applied::Freeze, Ok(())) => {
+                live.freezing = false;
+                let kind = if live.isolated { Kind::WorkerIsolated } else { Kind::WorkerPaused };
+                let why = self.pause_reason(id);
+                self.notice(kind, id, why);
+            }
+            (Applied::Thaw | Applied::Limits | Applied::Network, Ok(())) => {
+                if what == Applied::Thaw {
+                    live.freezing = false;
+                }
+            }
+            (Applied::Freeze, Err(why)) => {
+                live.freezing = false;
+                live.frozen = false;
+                replica.refused = Some(why.clone());
+                self.node.paused.remove(id);
+                self.desired.paused.remove(id);
+                self.persist();
+                self.append(id, RunEntry::Frozen { frozen: false, isolated: false });
+                self.notice(Kind::LimitsRefused, id, format!("cannot be frozen: {why}"));
+                self.transition(id, Input::Resume, "it cannot be frozen");
+                if let Some(r) = self.replicas.get_mut(id) {
+                    r.refused = Some(why);
+                }
+            }
+            (Applied::Thaw, Err(why)) => {
+                live.freezing = false;
+                self.notice(Kind::LimitsRefused, id, format!("cannot be thawed: {why}"));
+            }
+            (Applied::Limits, Err(why)) => self.notice(Kind::LimitsRefused, id, format!("limits not set: {why}")),
+            (Applied::Network, Err(why)) => {
+                replica.refused = Some(why.clone());
+                self.notice(Kind::LimitsRefused, id, format!("not cut off the network: {why}"));
+            }
+        }
+        self.mark(id);
+    }
+
+    fn notified(&mut self, id: &ReplicaId, message: Notification) {
+        let now = self.now;
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let state = replica.state;
+        if state == State::Launching && message.ready {
+            replica.early_ready = true;
+        }
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
+        if let Some(pid) = message.main_pid {
+            live.pid = Some(pid);
+        }
+        if let Some(status) = message.status {
+            live.status_text = (!status.is_empty()).then_some(status);
+        }
+        if let Some(errno) = message.errno {
+            live.status_text = Some(format!("errno {errno}"));
+        }
+        if message.active_tasks.is_some() {
+            live.active_tasks = message.active_tasks;
+        }
+        if message.retry_at.is_some() {
+            live.retry_at = message.retry_at;
+        }
+        live.notified_ready |= message.ready;
+        let progressed = message.progress.is_some() && message.progress != live.progress;
+        if progressed {
+            live.progress = message.progress;
+        }
+        if let Some(span) = message.extend_timeout {
+            let at = now.mono + span;
+            for timer in [Timer::State, Timer::Watchdog] {
+                if self.timers.get(id, timer).is_some_and(|old| old < at) {
+                    self.timers.set(id, timer, at);
+                }
+            }
+        }
+        self.touch(id);
+        if message.watchdog {
+            self.watchdog_fed(id);
+        }
+        if message.watchdog_trigger {
+            self.condemn(id, Cause::Watchdog, "it triggered its own watchdog");
+        }
+        if progressed {
+            self.progress_made(id);
+        }
+        if message.ready {
+            self.judge_readiness(id);
+        }
+        if message.stopping && matches!(state, State::Starting | State::Up) {
+            self.set_ready(id, false, "it says it is stopping");
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
 pub mod clock;
+pub mod config_files;
+pub mod console;
 pub mod launcher;
+pub mod localtime;
 pub mod notify;
 pub mod paths;
 pub mod ports;
@@ -9,3 +12,4 @@ pub mod probe;
 pub mod ready;
 pub mod sd;
 pub mod store;
+pub mod users;

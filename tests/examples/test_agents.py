@@ -301,6 +301,53 @@ def fail_with_no_space(*_):
     raise OSError(28, "No space left on device")
 
 
+class VerifyTells(Folder):
+    """The judge must see what it is there to see."""
+
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.path("spool"))
+        ledger = Ledger(self.path("state"), self.path("results"))
+        ledger.open(0.0)
+        self.addCleanup(lambda: os.close(ledger.owner))
+        for name in ("a", "b"):
+            data = b"three small words"
+            agentkit.save_file(self.path("spool", name), data)
+            ledger.add(name, data)
+        self.ledger = ledger
+        self.task = ledger.claim("x/1", "r", 0.0)
+        self.result = {"file": "a", "sha256": self.task.sha256, "words": 3}
+
+    def hand_in(self, **changes):
+        self.ledger.hand_in(self.task.id, self.task.token, dict(self.result, **changes))
+
+    def report(self):
+        return {key: value for key, value in verify.examine(self.home).items() if value}
+
+    def test_open(self):
+        self.hand_in()
+        self.assertEqual(self.report(), {"files": 2, "done": 1, "open": ["b"]})
+
+    def test_lost(self):
+        self.hand_in()
+        os.unlink(self.ledger.result_path(self.task.id))
+        self.assertEqual(self.report(), {"files": 2, "lost": ["a"], "open": ["b"]})
+
+    def test_twice(self):
+        self.hand_in()
+        shutil.copy(self.ledger.result_path(self.task.id), self.path("results", "again.json"))
+        self.assertEqual(self.report()["twice"], ["a"])
+
+    def test_closed_twice(self):
+        self.hand_in()
+        self.ledger.write({"what": "done", "id": self.task.id, "token": 9})
+        self.assertEqual(self.report()["twice"], ["a"])
+
+    def test_wrong(self):
+        self.hand_in(words=4)
+        self.assertEqual(self.report()["wrong"], ["a"])
+
+
 class WorkIsRepeatable(unittest.TestCase):
     def test_a_checkpoint_gives_the_same_result(self):
         text = chapter(1)

@@ -14,7 +14,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?;:])\s+|\n\s*\n")
 COMMON = frozenset("""a about all also an and any are as at be been but by can could do does for from had has have if in
 into is it its may more must no not of on one only or other our shall she should so some such than that the their them
 then there these they this to under up was we were what when which who will with within without would you your""".split())
-SENTENCES = 300  # more are not compared: the cost grows with the square
+SENTENCES = 400  # more are not compared: the cost grows with the square
 PICKED = 5
 
 

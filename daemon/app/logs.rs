@@ -143,5 +143,13 @@ async fn fill(mut to: pipe::Sender, logs: &Logs, request: &LogRequest, wanted: V
 }
 
 fn render(replica: &ReplicaId, line: &LogLine) -> String {
-    format!("{} {replica}: {}\n", crate::host::localtime::stamp(line.at), line.text)
+    format!("{} {replica}: {}\n", stamp(line.at), line.text)
+}
+
+/// `Nov 21 10:20:30`, as journalctl shows it.
+fn stamp(at: Wall) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Some(t) = crate::host::localtime::local(at) else { return at.0.to_string() };
+    let month = MONTHS.get(usize::from(t.month).wrapping_sub(1)).copied().unwrap_or("???");
+    format!("{month} {:02} {:02}:{:02}:{:02}", t.day, t.hour, t.minute, t.second)
 }

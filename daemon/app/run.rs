@@ -13,7 +13,7 @@ use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::probe::exec::Context;
 use crate::host::sd::Sd;
-use crate::host::store::Store;
+use crate::host::store::{Store, SyncDone};
 use reeve_core::config::Merged;
 use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,9 +27,7 @@ use tokio::time::Instant;
 /// Pictures are not made more often than this while things move.
 const PICTURE: Duration = Duration::from_millis(50);
 /// Between two tries to write what the disk did not take.
-const RETRY: Duration = Duration::from_secs(1);
-/// Written entries reach the platter at the latest after this.
-const SYNC: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// Events taken in one turn before the others get theirs.
 const BATCH: usize = 256;
 
@@ -40,6 +38,7 @@ pub(super) struct Inbox {
     pub events: mpsc::UnboundedReceiver<Event>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     pub tails: mpsc::UnboundedReceiver<(ReplicaId, RunId, Vec<String>)>,
+    pub synced: mpsc::UnboundedReceiver<SyncDone>,
     pub terminate: Signal,
     pub interrupt: Signal,
     pub hangup: Signal,
@@ -60,6 +59,7 @@ pub(super) struct App {
     pub level: Level,
     pub logs: LogSource,
     pub tails: mpsc::UnboundedSender<(ReplicaId, RunId, Vec<String>)>,
+    pub synced: mpsc::UnboundedSender<SyncDone>,
     pub sd: Sd,
     pub snapshot: watch::Sender<Arc<Snapshot>>,
     pub entries: broadcast::Sender<Arc<NodeEvent>>,
@@ -70,8 +70,8 @@ pub(super) struct App {
     pub contexts: BTreeMap<ReplicaId, Arc<Context>>,
     pub stale: bool,
     pub pictured: Instant,
-    pub store_problem: Option<String>,
-    pub unsynced: bool,
+    /// What the disk did not take is tried again then.
+    pub retry_at: Option<Instant>,
     /// READY=1 is said once the first list is complete, or then.
     pub ready_by: Option<Instant>,
     pub ending: bool,
@@ -86,6 +86,7 @@ enum Woken {
     Timer,
     Picture,
     Disk,
+    Synced(SyncDone),
     Watchdog,
     Terminate,
     Hangup,
@@ -119,18 +120,17 @@ impl App {
         }
         self.sd.stopping();
         self.launcher.close();
-        self.store.flush();
+        if let Err(why) = self.store.flush() {
+            tracing::error!("the last entries may be lost if the host crashes now: {why}");
+        }
         Ok(())
     }
 
     /// Every arm is a receive or a sleep: cancelling one loses nothing.
     async fn wait(&self, inbox: &mut Inbox, timer: &mut Timer, ping: Option<Instant>) -> Woken {
         let picture = self.stale.then(|| self.pictured + PICTURE);
-        let disk = match (&self.store_problem, self.unsynced) {
-            (Some(_), _) => Some(RETRY),
-            (None, true) => Some(SYNC),
-            (None, false) => None,
-        };
+        let sync = self.store.next_sync().map(|at| Instant::now() + at.since(Clock::now().mono));
+        let disk = self.retry_at.or(sync);
         tokio::select! {
             biased;
             Some(e) = inbox.launcher.recv() => Woken::Launcher(e),
@@ -142,7 +142,8 @@ impl App {
             Some(()) = inbox.interrupt.recv() => Woken::Terminate,
             Some(()) = inbox.hangup.recv() => Woken::Hangup,
             () = until(picture) => Woken::Picture,
-            () = pause(disk) => Woken::Disk,
+            () = until(disk) => Woken::Disk,
+            Some(done) = inbox.synced.recv() => Woken::Synced(done),
             () = until(ping) => Woken::Watchdog,
             () = until(self.ready_by) => Woken::Picture,
         }
@@ -157,6 +158,7 @@ impl App {
             Woken::Timer => self.turn(Event::Tick),
             Woken::Picture | Woken::Watchdog => {}
             Woken::Disk => self.disk(),
+            Woken::Synced(done) => self.synced(done),
             Woken::Terminate => {
                 self.sd.stopping();
                 let stop_workers = !self.launcher.survives();
@@ -253,13 +255,6 @@ impl App {
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn pause(span: Option<Duration>) {
-    match span {
-        Some(span) => tokio::time::sleep(span).await,
         None => std::future::pending().await,
     }
 }

@@ -8,7 +8,7 @@ use crate::host::clock::Clock;
 use crate::host::config_files;
 use crate::host::journal::{self, Journal};
 use crate::host::launcher::direct::{DirectLauncher, DirectOptions};
-use crate::host::launcher::systemd::{Surroundings, SystemdLauncher};
+use crate::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher};
 use crate::host::launcher::{EventSender, Launcher};
 use crate::host::notify::{NotifySockets, fdstore};
 use crate::host::paths::Paths;
@@ -16,12 +16,13 @@ use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::probe::exec::Way;
 use crate::host::sd::Sd;
-use crate::host::store::{Store, StoreError};
+use crate::host::store::{RealDisk, Store, StoreError};
+use crate::host::users::own_uid;
 use clap::Parser;
 use reeve_core::config::{Config, LauncherKind, Loaded};
 use reeve_core::{Core, Event, Kind, Notice, ReplicaId, Restored, RunId, Site};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,25 +115,26 @@ fn load(paths: &Paths, main: Option<&Path>) -> Result<(Loaded, Arc<Config>), Fai
 }
 
 async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
-    let level = crate::host::logging::init(cli.log.word());
+    let level = crate::host::logging::init(word(cli.log));
     let mut journal = Journal::open();
     for folder in [&paths.run, &paths.state] {
         std::fs::create_dir_all(folder).map_err(|e| Failure::io("cannot make", folder, &e))?;
     }
-    let (store, restored, problems) = Store::open(&paths.state).map_err(|e| store_failure(&e))?;
+    let (store, restored, problems) = Store::open(&paths.state, Arc::new(RealDisk)).map_err(|e| store_failure(&e))?;
     let (loaded, config) = load(&paths, cli.config.as_deref())?;
     for text in problems {
         journal.notice(&Notice::node(Kind::StateTorn, text));
     }
     let (launcher_events, launcher_inbox) = mpsc::unbounded_channel();
     let (events, event_inbox) = mpsc::unbounded_channel();
-    let wish = cli.launcher.map_or(config.launcher, Into::into);
+    let wish = cli.launcher.map_or(config.launcher, kind);
     let launcher = choose(wish, &paths, launcher_events.clone(), &events, &restored).await?;
     let mut notify = NotifySockets::new(&paths, launcher_events);
     notify.adopt(fdstore::inherited());
     rebind(&mut notify, &restored);
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
+    let (synced, synced_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -153,9 +155,10 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone());
-    let address = bus_address(&cli, &paths);
-    let audit = journal::open_audit(&paths.state).map_err(|e| Failure::io("cannot open", &paths.state, &e))?;
-    let server = bus::serve(address, handle, Arc::new(audit), events.clone()).await.map_err(Failure::Internal)?;
+    let address = bus_address(&cli, &paths)?;
+    let sink = super::trail::Trail::open(&paths.state).map_err(|e| Failure::io("cannot open the audit trail in", &paths.state, &e))?;
+    let options = bus::Options { handle, sink: Arc::new(sink), log_level: word(cli.log).to_owned(), authority: None };
+    let server = serve(options, address, events.clone()).await?;
     let app = App {
         core,
         config_file: cli.config,
@@ -179,8 +182,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         contexts: BTreeMap::new(),
         stale: true,
         pictured: Instant::now(),
-        store_problem: None,
-        unsynced: false,
+        retry_at: None,
+        synced,
         ready_by: Some(Instant::now() + READY_BY),
         ending: false,
         paths,
@@ -191,13 +194,32 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         events: event_inbox,
         requests: request_inbox,
         tails: tail_inbox,
+        synced: synced_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,
     };
     let ended = app.run(inbox).await.map_err(|e| Failure::Internal(format!("the loop has failed: {e}")));
-    server.close().await;
+    drop(server);
     ended
+}
+
+fn kind(launcher: args::Launcher) -> LauncherKind {
+    match launcher {
+        args::Launcher::Auto => LauncherKind::Auto,
+        args::Launcher::Systemd => LauncherKind::Systemd,
+        args::Launcher::Direct => LauncherKind::Direct,
+    }
+}
+
+fn word(level: args::LogLevel) -> &'static str {
+    match level {
+        args::LogLevel::Error => "error",
+        args::LogLevel::Warn => "warn",
+        args::LogLevel::Info => "info",
+        args::LogLevel::Debug => "debug",
+        args::LogLevel::Trace => "trace",
+    }
 }
 
 fn store_failure(error: &StoreError) -> Failure {

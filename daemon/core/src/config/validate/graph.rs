@@ -55,6 +55,7 @@ pub(super) fn teams(
     doc: &Doc<'_>,
     config: &Config,
     built: &BTreeMap<WorkerName, Built<'_>>,
+    placed: &[&Built<'_>],
     report: &mut Report,
 ) {
     let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -89,23 +90,19 @@ pub(super) fn teams(
             report.warning(doc, "worker.team", text);
         }
     }
-    sizes(doc, config, built, report);
+    sizes(doc, config, placed, report);
 }
 
-fn sizes(
-    doc: &Doc<'_>,
-    config: &Config,
-    built: &BTreeMap<WorkerName, Built<'_>>,
-    report: &mut Report,
-) {
+fn sizes(doc: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Report) {
     for (name, team) in &config.teams {
         let Some(most) = team.max_workers else {
             continue;
         };
-        let members: Vec<_> = built
-            .values()
+        let mut members: Vec<_> = placed
+            .iter()
             .filter(|b| line(config, &b.worker.team).contains(&name))
             .collect();
+        members.sort_by_key(|b| &b.worker.name);
         let total: u64 = members.iter().map(|b| u64::from(b.worker.replicas)).sum();
         let trusted = members.iter().all(|b| !b.doc.is_bad("worker.replicas"));
         if total > u64::from(most) && trusted {

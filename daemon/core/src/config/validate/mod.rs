@@ -41,8 +41,9 @@ pub(super) fn validate(
         }
     }
     graph::dependencies(merged, &built, &mut report);
-    graph::teams(&node_doc, &config, &built, &mut report);
-    placement::check(&node_doc, &config, host, &built, &mut report);
+    let placed = placement::placed(&config, &built, &mut report);
+    graph::teams(&node_doc, &config, &built, &placed, &mut report);
+    placement::check(&node_doc, &config, host, &placed, &mut report);
 
     out.extend(report.diagnostics);
     config.workers = built

@@ -1,9 +1,9 @@
-//! Merged definitions as people read them: as TOML with origins, as differences, key by key.
+//! Merged definitions as people read them: as TOML with origins, and as differences.
 
+use super::SourceKind;
 use super::fragment::{Origin, Table, Value, join};
 use super::merge::{Document, Merged};
-use super::schema::{self, Key, Kind, Place};
-use super::{SourceKind, suggest};
+use super::schema::{self, Key, Kind};
 use std::collections::BTreeMap;
 
 /// All definitions as TOML, one after another under a `# ==== FILE ====` line each. Every key says in a comment where
@@ -17,7 +17,9 @@ pub fn show(merged: &Merged) -> String {
         out.push_str(&toml(&format!("workers.d/{name}.toml"), &rows));
     }
     for (name, file) in &merged.masked {
-        out.push_str(&format!("# ==== workers.d/{name}.toml ====\n# masked by {file}\n\n"));
+        out.push_str(&format!(
+            "# ==== workers.d/{name}.toml ====\n# masked by {file}\n\n"
+        ));
     }
     out
 }
@@ -28,8 +30,12 @@ pub fn diff(in_force: &Merged, on_disk: &Merged) -> Vec<(String, String, String)
     let mut out = Vec::new();
     let node = |merged: &Merged| flat(&merged.node, &SourceKind::Node);
     compare("", &node(in_force), &node(on_disk), &mut out);
-    let all: BTreeMap<&String, ()> =
-        in_force.workers.keys().chain(on_disk.workers.keys()).map(|name| (name, ())).collect();
+    let all: BTreeMap<&String, ()> = in_force
+        .workers
+        .keys()
+        .chain(on_disk.workers.keys())
+        .map(|name| (name, ()))
+        .collect();
     for name in all.into_keys() {
         let worker = |merged: &Merged| {
             let document = merged.workers.get(name)?;
@@ -37,50 +43,14 @@ pub fn diff(in_force: &Merged, on_disk: &Merged) -> Vec<(String, String, String)
         };
         match (worker(in_force), worker(on_disk)) {
             (Some(old), Some(new)) => compare(&format!("{name}:"), &old, &new, &mut out),
-            _ => out.push((name.clone(), defined(in_force, name), defined(on_disk, name))),
+            _ => out.push((
+                name.clone(),
+                defined(in_force, name),
+                defined(on_disk, name),
+            )),
         }
     }
     out
-}
-
-/// What is known of a key: `key default unit range requirement text`, and with definitions at hand `value` and
-/// `origin`. A worker's key may have the worker in front, `web:worker.replicas`; the end of a key is enough when only
-/// one key ends so. `None`: no such key.
-pub fn explain(key: &str, merged: Option<&Merged>) -> Option<BTreeMap<String, String>> {
-    let (worker, key) = match key.split_once(':') {
-        Some((worker, key)) => (Some(worker), key),
-        None => (None, key),
-    };
-    let mut path: Vec<&str> = key.split('.').collect();
-    let row = match exact(&path) {
-        Some(row) => row,
-        None => {
-            let row = ending(key)?;
-            path = row.segments().collect();
-            row
-        }
-    };
-    let mut facts: BTreeMap<String, String> = [
-        ("key", path.join(".")),
-        ("default", default_literal(row)),
-        ("unit", row.unit().to_owned()),
-        ("range", row.range()),
-        ("requirement", row.requirement.to_owned()),
-        ("text", row.text.to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, fact)| (name.to_owned(), fact))
-    .collect();
-    if let Some((value, origin)) = merged.map(|merged| in_force(merged, worker, &path, row)) {
-        facts.insert("value".to_owned(), value);
-        facts.insert("origin".to_owned(), origin);
-    }
-    Some(facts)
-}
-
-/// The key nearest to one that does not exist, for "did you mean".
-pub fn nearest_key(key: &str) -> Option<String> {
-    suggest::nearest(key, schema::schema().map(|row| row.path))
 }
 
 /// A value as TOML.
@@ -96,9 +66,15 @@ pub(super) fn literal(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Table(table) => {
-            let items: Vec<_> =
-                table.iter().map(|(name, item)| format!("{} = {}", toml_key(name), literal(&item.value))).collect();
-            if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) }
+            let items: Vec<_> = table
+                .iter()
+                .map(|(name, item)| format!("{} = {}", toml_key(name), literal(&item.value)))
+                .collect();
+            if items.is_empty() {
+                "{}".to_owned()
+            } else {
+                format!("{{ {} }}", items.join(", "))
+            }
         }
     }
 }
@@ -107,9 +83,8 @@ pub(super) fn literal(value: &Value) -> String {
 pub(super) fn default_literal(key: &Key) -> String {
     match (key.kind, key.default) {
         (_, None) => String::new(),
-        (Kind::Bool | Kind::Integer { .. } | Kind::Number, Some(text)) | (_, Some(text @ ("[]" | "{}"))) => {
-            text.to_owned()
-        }
+        (Kind::Bool | Kind::Integer { .. } | Kind::Number, Some(text))
+        | (_, Some(text @ ("[]" | "{}"))) => text.to_owned(),
         (_, Some(text)) => quote(text),
     }
 }
@@ -127,7 +102,14 @@ fn rows(document: &Document, kind: &SourceKind) -> Vec<Row> {
     let mut out = Vec::new();
     for key in schema::keys(kind) {
         let segments: Vec<_> = key.segments().collect();
-        expand(document, key, &segments, &mut Vec::new(), Some(&document.table), &mut out);
+        expand(
+            document,
+            key,
+            &segments,
+            &mut Vec::new(),
+            Some(&document.table),
+            &mut out,
+        );
     }
     out
 }
@@ -145,7 +127,11 @@ fn expand<'a>(
         return;
     };
     let names: Vec<&str> = match *first {
-        "*" => table.into_iter().flatten().map(|(name, _)| name.as_str()).collect(),
+        "*" => table
+            .into_iter()
+            .flat_map(Table::iter)
+            .map(|(name, _)| name)
+            .collect(),
         name => vec![name],
     };
     for name in names {
@@ -164,9 +150,10 @@ fn expand<'a>(
 }
 
 fn optional(path: &[&str]) -> bool {
-    schema::schema()
-        .any(|row| matches!(row.kind, Kind::Section { optional: true }) && row.segments().eq(path.iter().copied()))
-        || path == ["fleet"]
+    schema::schema().any(|row| {
+        matches!(row.kind, Kind::Section { optional: true })
+            && row.segments().eq(path.iter().copied())
+    }) || path == ["fleet"]
 }
 
 fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
@@ -175,12 +162,17 @@ fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
         None => return,
     };
     let mut push = |section: &str, name: &str, value: String, origin: Option<&Origin>| {
-        out.push(Row { section: section.to_owned(), name: toml_key(name), value, origin: origin.cloned() });
+        out.push(Row {
+            section: section.to_owned(),
+            name: toml_key(name),
+            value,
+            origin: origin.cloned(),
+        });
     };
     match (document.find(path), key.kind) {
         (Some(item), Kind::Map { .. } | Kind::Directives) => {
             if let Value::Table(table) = &item.value {
-                for (name, item) in table {
+                for (name, item) in table.iter() {
                     push(&dotted(path), name, literal(&item.value), Some(&item.at));
                 }
             }
@@ -214,7 +206,10 @@ fn toml(file: &str, rows: &[Row]) -> String {
     for (name, rows) in sections {
         out.push_str(&format!("[{name}]\n"));
         for row in rows {
-            let origin = row.origin.as_ref().map_or_else(|| "default".to_owned(), |o| format!("origin {o}"));
+            let origin = row
+                .origin
+                .as_ref()
+                .map_or_else(|| "default".to_owned(), |o| format!("origin {o}"));
             out.push_str(&format!("{} = {}  # {origin}\n", row.name, row.value));
         }
         out.push('\n');
@@ -224,7 +219,10 @@ fn toml(file: &str, rows: &[Row]) -> String {
 
 /// Dotted key → value, defaults included.
 fn flat(document: &Document, kind: &SourceKind) -> BTreeMap<String, String> {
-    rows(document, kind).into_iter().map(|row| (format!("{}.{}", row.section, row.name), row.value)).collect()
+    rows(document, kind)
+        .into_iter()
+        .map(|row| (format!("{}.{}", row.section, row.name), row.value))
+        .collect()
 }
 
 fn compare(
@@ -243,7 +241,7 @@ fn compare(
     }
 }
 
-fn defined(merged: &Merged, name: &str) -> String {
+pub(super) fn defined(merged: &Merged, name: &str) -> String {
     match merged.masked.get(name) {
         _ if merged.workers.contains_key(name) => "defined".to_owned(),
         Some(file) => format!("masked by {file}"),
@@ -251,65 +249,20 @@ fn defined(merged: &Merged, name: &str) -> String {
     }
 }
 
-/// The row of a path that is complete; a path through a map (`worker.environment.HOME`) has the map's.
-fn exact(path: &[&str]) -> Option<&'static Key> {
-    [SourceKind::Node, SourceKind::Worker(String::new())].iter().find_map(|kind| {
-        (1..=path.len()).rev().find_map(|n| match schema::lookup(schema::keys(kind), path.get(..n)?) {
-            Place::Key(row) => {
-                let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives);
-                (n == path.len() || (open && n + 1 == path.len())).then_some(row)
-            }
-            Place::Section | Place::Unknown => None,
-        })
-    })
-}
-
-/// The only row that ends so.
-fn ending(key: &str) -> Option<&'static Key> {
-    let end = format!(".{key}");
-    let mut rows = schema::schema().filter(|row| row.path.ends_with(&end));
-    let first = rows.next()?;
-    rows.next().is_none().then_some(first)
-}
-
-/// Value and origin; of a worker key without a worker's name, those of all workers that set it.
-fn in_force(merged: &Merged, worker: Option<&str>, path: &[&str], row: &Key) -> (String, String) {
-    let one = |document: &Document| match document.find(path) {
-        Some(item) => (literal(&item.value), item.at.to_string()),
-        None => (default_literal(row), "default".to_owned()),
-    };
-    if path.first() != Some(&"worker") {
-        return one(&merged.node);
-    }
-    if let Some(name) = worker {
-        return match merged.workers.get(name) {
-            Some(document) => one(document),
-            None => (String::new(), defined(merged, name)),
-        };
-    }
-    let set: Vec<_> = merged
-        .workers
-        .iter()
-        .filter(|(_, document)| document.find(path).is_some())
-        .map(|(name, document)| (name, one(document)))
-        .collect();
-    if set.is_empty() {
-        return (default_literal(row), "default".to_owned());
-    }
-    let join = |parts: Vec<String>| parts.join("; ");
-    (
-        join(set.iter().map(|(name, (value, _))| format!("{name}: {value}")).collect()),
-        join(set.iter().map(|(name, (_, origin))| format!("{name}: {origin}")).collect()),
-    )
-}
-
 fn dotted(path: &[&str]) -> String {
-    path.iter().map(|segment| toml_key(segment)).collect::<Vec<_>>().join(".")
+    path.iter()
+        .map(|segment| toml_key(segment))
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// A key segment, quoted as TOML wants it.
 fn toml_key(segment: &str) -> String {
-    if join("", segment) == segment { segment.to_owned() } else { quote(segment) }
+    if join("", segment) == segment {
+        segment.to_owned()
+    } else {
+        quote(segment)
+    }
 }
 
 /// A basic string of TOML.

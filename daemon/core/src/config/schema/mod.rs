@@ -80,7 +80,15 @@ impl Key {
         requirement: &'static str,
         text: &'static str,
     ) -> Self {
-        Self { path, kind, default, off: false, template: false, requirement, text }
+        Self {
+            path,
+            kind,
+            default,
+            off: false,
+            template: false,
+            requirement,
+            text,
+        }
     }
 
     const fn or_off(mut self) -> Self {
@@ -96,9 +104,9 @@ impl Key {
     /// What may stand there, for messages and the manual.
     pub fn expected(&self) -> String {
         let expected = match self.kind {
-            Kind::Text { expected, .. } | Kind::List { expected, .. } | Kind::Map { expected, .. } => {
-                expected.to_owned()
-            }
+            Kind::Text { expected, .. }
+            | Kind::List { expected, .. }
+            | Kind::Map { expected, .. } => expected.to_owned(),
             Kind::Choice(words) => format!("one of {}", quoted(words)),
             Kind::Bool => "true or false".to_owned(),
             Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
@@ -107,15 +115,24 @@ impl Key {
             Kind::Size => units::SIZE_EXPECTED.to_owned(),
             Kind::Cpu => units::CPU_EXPECTED.to_owned(),
             Kind::CpuShare => r#"a share of the host such as "80%", or a number of CPUs"#.to_owned(),
-            Kind::MemoryShare => r#"a share of the host such as "80%", or a size such as "64G""#.to_owned(),
+            Kind::MemoryShare => {
+                r#"a share of the host such as "80%", or a size such as "64G""#.to_owned()
+            }
             Kind::Rate => units::RATE_EXPECTED.to_owned(),
             Kind::Command => {
-                r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#.to_owned()
+                r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#
+                    .to_owned()
             }
-            Kind::Directives => "systemd sandbox directives with a text, true or false, or a list of texts".to_owned(),
+            Kind::Directives => {
+                "systemd sandbox directives with a text, true or false, or a list of texts".to_owned()
+            }
             Kind::Section { .. } => "a table".to_owned(),
         };
-        if self.off { format!("{expected}, or \"off\"") } else { expected }
+        if self.off {
+            format!("{expected}, or \"off\"")
+        } else {
+            expected
+        }
     }
 
     /// Unit of the figure; empty when it has none.
@@ -142,6 +159,23 @@ impl Key {
         }
     }
 
+    /// What is left of this key's path below `path`; `None` when it does not lead there. Called for every key of
+    /// every worker, so it splits nothing.
+    fn below(&self, path: &[&str]) -> Option<&'static str> {
+        let mut rest = self.path;
+        for segment in path {
+            if rest.is_empty() {
+                return None;
+            }
+            let after = rest
+                .strip_prefix(segment)
+                .filter(|after| after.is_empty() || after.starts_with('.'))
+                .or_else(|| rest.strip_prefix('*'))?;
+            rest = after.strip_prefix('.').unwrap_or(after);
+        }
+        Some(rest)
+    }
+
     /// Path by segments.
     pub(super) fn segments(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('.')
@@ -155,7 +189,10 @@ fn quoted(words: &[&str]) -> String {
 
 /// Of these keys of one table at most one may be set; a drop-in that sets one replaces the other.
 pub(super) const ALTERNATIVES: &[(&str, &[&str])] = &[
-    ("worker.probe.liveness", &["http", "tcp", "exec", "notify", "progress"]),
+    (
+        "worker.probe.liveness",
+        &["http", "tcp", "exec", "notify", "progress"],
+    ),
     ("worker.probe.readiness", &["http", "tcp", "exec"]),
     ("worker.drain", &["signal", "http", "exec"]),
     ("worker.drain.until", &["metric", "exit", "exec"]),
@@ -189,30 +226,26 @@ pub(super) enum Place {
 pub(super) fn lookup(keys: &'static [Key], path: &[&str]) -> Place {
     let mut section = false;
     for key in keys {
-        let mut wanted = key.segments();
-        let matches = path.iter().all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment));
-        if !matches {
-            continue;
+        match key.below(path) {
+            Some("") => return Place::Key(key),
+            Some(_) => section = true,
+            None => {}
         }
-        if wanted.next().is_none() {
-            return Place::Key(key);
-        }
-        section = true;
     }
-    if section { Place::Section } else { Place::Unknown }
+    if section {
+        Place::Section
+    } else {
+        Place::Unknown
+    }
 }
 
 /// Names that may stand below a path.
 pub(super) fn children(keys: &'static [Key], path: &[&str]) -> Vec<&'static str> {
     let mut names: Vec<_> = keys
         .iter()
-        .filter_map(|key| {
-            let mut wanted = key.segments();
-            path.iter()
-                .all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment))
-                .then(|| wanted.next())
-                .flatten()
-        })
+        .filter_map(|key| key.below(path))
+        .filter_map(|rest| rest.split('.').next())
+        .filter(|name| !name.is_empty())
         .collect();
     names.sort_unstable();
     names.dedup();

@@ -12,8 +12,7 @@ pub async fn run(ctl: &Ctl, a: &PlanArgs) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
     let lines = match client.plan(a.candidate).await {
         Err(error) if error.is("ConfigInvalid") => {
-            reload::list_mistakes(ctl, &client).await;
-            return Err(error).doing("plan with the files on disk");
+            return reload::refused(ctl, &client, error, "plan with the files on disk").await;
         }
         other => other.doing("plan")?,
     };

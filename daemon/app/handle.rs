@@ -2,9 +2,7 @@
 
 use reeve_core::config::Diagnostic;
 use reeve_core::status::PlannedAction;
-use reeve_core::{
-    Accepted, Command, ExitRecord, Notice, Refusal, ReplicaId, RunId, Snapshot, Target, Wall,
-};
+use reeve_core::{Accepted, Command, ExitRecord, Notice, Refusal, ReplicaId, RunId, Snapshot, Target, Wall};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -59,10 +57,7 @@ pub enum Request {
     /// Read the configuration again; the generation, or every mistake.
     Reload(Caller, oneshot::Sender<Result<u64, Vec<Diagnostic>>>),
     /// What would be done now, or (`true`) with the files on disk.
-    Plan(
-        bool,
-        oneshot::Sender<Result<Vec<PlannedAction>, Vec<Diagnostic>>>,
-    ),
+    Plan(bool, oneshot::Sender<Result<Vec<PlannedAction>, Vec<Diagnostic>>>),
     /// Ended runs, newest first.
     Runs(ReplicaId, oneshot::Sender<Vec<ExitRecord>>),
     /// Log lines: read end of a pipe, or why not.
@@ -101,11 +96,7 @@ impl Handle {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         events: broadcast::Sender<Arc<NodeEvent>>,
     ) -> Self {
-        Self {
-            requests,
-            snapshot,
-            events,
-        }
+        Self { requests, snapshot, events }
     }
 
     /// The newest picture.
@@ -124,10 +115,7 @@ impl Handle {
     }
 
     /// Asks, and waits for the answer: `handle.ask(|back| Request::Reload(caller, back)).await`.
-    pub async fn ask<T>(
-        &self,
-        make: impl FnOnce(oneshot::Sender<T>) -> Request,
-    ) -> Result<T, Ended> {
+    pub async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Ended> {
         let (back, answer) = oneshot::channel();
         self.requests.send(make(back)).map_err(|_| Ended)?;
         answer.await.map_err(|_| Ended)

@@ -94,7 +94,9 @@ impl LogSource {
                     let wanted = wanted.into_iter().map(|w| (w.replica.unit(), w.run)).collect::<Vec<_>>();
                     reader::open(&wanted, request.lines, request.follow).map_err(|e| format!("journalctl: {e}"))
                 }
-                (Ok(wanted), LogSource::Direct(logs)) => own_pipe(logs, request, wanted).map_err(|e| format!("pipe: {e}")),
+                (Ok(wanted), LogSource::Direct(logs)) => {
+                    own_pipe(logs, request, wanted).map_err(|e| format!("pipe: {e}"))
+                }
             };
             // Who asked may have gone.
             let _ = back.send(opened);

@@ -156,7 +156,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone());
     let address = bus_address(&cli, &paths)?;
-    let sink = super::trail::Trail::open(&paths.state).map_err(|e| Failure::io("cannot open the audit trail in", &paths.state, &e))?;
+    let sink = super::trail::Trail::open(&paths.state)
+        .map_err(|e| Failure::io("cannot open the audit trail in", &paths.state, &e))?;
     let options = bus::Options { handle, sink: Arc::new(sink), log_level: word(cli.log).to_owned(), authority: None };
     let server = serve(options, address, events.clone()).await?;
     let app = App {
@@ -330,8 +331,13 @@ fn bus_address(cli: &Cli, paths: &Paths) -> Result<bus::Address, Failure> {
 }
 
 /// Serves the bus; a bus that is away is told to the core and tried again.
-async fn serve(options: bus::Options, address: bus::Address, events: mpsc::UnboundedSender<Event>) -> Result<bus::Server, Failure> {
-    let mut server = bus::Server::new(options).map_err(|e| Failure::Internal(format!("the bus cannot be served: {e}")))?;
+async fn serve(
+    options: bus::Options,
+    address: bus::Address,
+    events: mpsc::UnboundedSender<Event>,
+) -> Result<bus::Server, Failure> {
+    let mut server =
+        bus::Server::new(options).map_err(|e| Failure::Internal(format!("the bus cannot be served: {e}")))?;
     server.listen(address).await.map_err(|e| match e {
         bus::server::StartError::NotAllowed(_) => Failure::Permission(e.to_string()),
         bus::server::StartError::NameTaken | bus::server::StartError::Socket { .. } => Failure::Internal(e.to_string()),

@@ -39,10 +39,7 @@ pub fn load(paths: &Paths, main: Option<&Path>) -> Loaded {
 
 /// Reads all configuration files of the three ranks.
 pub fn read(paths: &Paths, main: Option<&Path>) -> Sources {
-    let mut reader = Reader {
-        sources: Sources::default(),
-        owner: Owner::of_this_process(),
-    };
+    let mut reader = Reader { sources: Sources::default(), owner: Owner::of_this_process() };
     for (rank, folder) in (0u8..).zip([&paths.vendor, &paths.run, &paths.etc]) {
         reader.rank(rank, folder, main.is_none());
     }
@@ -57,10 +54,7 @@ pub fn read(paths: &Paths, main: Option<&Path>) -> Sources {
 
 /// Facts of this machine that validation needs.
 pub fn host_facts() -> HostFacts {
-    let hostname = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_default();
+    let hostname = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     let cpus = fs::read_to_string("/sys/devices/system/cpu/online")
         .ok()
         .and_then(|list| count_cpus(&list))
@@ -74,11 +68,7 @@ pub fn host_facts() -> HostFacts {
         .and_then(|text| total_memory(&text))
         // Unknown is not zero: nothing may be called unplaceable for a figure nobody has.
         .unwrap_or(u64::MAX);
-    HostFacts {
-        hostname,
-        cpus,
-        memory,
-    }
+    HostFacts { hostname, cpus, memory }
 }
 
 /// `0-3,6` → 5.
@@ -94,9 +84,7 @@ fn count_cpus(list: &str) -> Option<u32> {
 
 /// `MemTotal:  16384 kB` → bytes.
 fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
@@ -109,31 +97,20 @@ struct Owner {
 
 impl Owner {
     fn of_this_process() -> Self {
-        Self {
-            uid: geteuid().as_raw(),
-            gid: getegid().as_raw(),
-        }
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
     }
 
     /// Why the file or folder is not trusted: root, or the daemon's own account, must be the only one to write it.
     fn objection(&self, metadata: &Metadata) -> Option<String> {
         let (uid, gid) = (metadata.uid(), metadata.gid());
         let mode = metadata.mode() & 0o7777;
-        let allowed = if self.uid == 0 {
-            "root".to_owned()
-        } else {
-            format!("root and uid {}", self.uid)
-        };
+        let allowed = if self.uid == 0 { "root".to_owned() } else { format!("root and uid {}", self.uid) };
         if uid != 0 && uid != self.uid {
-            return Some(format!(
-                "belongs to uid {uid}; expected an owner of {allowed} (`chown root`)"
-            ));
+            return Some(format!("belongs to uid {uid}; expected an owner of {allowed} (`chown root`)"));
         }
         let group_trusted = gid == 0 || (self.uid != 0 && gid == self.gid);
         if mode & 0o002 != 0 || (mode & 0o020 != 0 && !group_trusted) {
-            return Some(format!(
-                "can be written by others than {allowed} (mode {mode:04o}); expected `chmod go-w`"
-            ));
+            return Some(format!("can be written by others than {allowed} (mode {mode:04o}); expected `chmod go-w`"));
         }
         None
     }
@@ -168,9 +145,7 @@ impl Reader {
 
     fn drop_ins(&mut self, folder: &Path, kind: &SourceKind, rank: u8) {
         for path in self.list(folder) {
-            let name = path
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             if let Some(name) = name.filter(|name| name.ends_with(".toml")) {
                 self.file(&path, kind.clone(), rank, Some(name));
             }
@@ -219,13 +194,9 @@ impl Reader {
 
     fn file(&mut self, path: &Path, kind: SourceKind, rank: u8, drop_in: Option<String>) {
         match self.text(path) {
-            Ok(text) => self.sources.files.push(SourceFile {
-                path: path.display().to_string(),
-                kind,
-                rank,
-                drop_in,
-                text,
-            }),
+            Ok(text) => {
+                self.sources.files.push(SourceFile { path: path.display().to_string(), kind, rank, drop_in, text })
+            }
             Err(text) => self.refuse(path, text),
         }
     }
@@ -249,17 +220,12 @@ impl Reader {
             return Err(objection);
         }
         let mut bytes = Vec::new();
-        file.take(LONGEST_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
+        file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > LONGEST_FILE {
             return Err("is longer than 1 MiB".to_owned());
         }
         String::from_utf8(bytes).map_err(|error| {
-            let before = error
-                .as_bytes()
-                .iter()
-                .take(error.utf8_error().valid_up_to());
+            let before = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             let line = 1 + before.filter(|byte| **byte == b'\n').count();
             format!("is not UTF-8 (line {line})")
         })
@@ -267,14 +233,8 @@ impl Reader {
 
     /// An error on a file or folder as a whole; each only once.
     fn refuse(&mut self, path: &Path, text: String) {
-        let diagnostic = Diagnostic {
-            file: path.display().to_string(),
-            line: 0,
-            column: 0,
-            error: true,
-            key: String::new(),
-            text,
-        };
+        let diagnostic =
+            Diagnostic { file: path.display().to_string(), line: 0, column: 0, error: true, key: String::new(), text };
         if !self.sources.diagnostics.contains(&diagnostic) {
             self.sources.diagnostics.push(diagnostic);
         }
@@ -284,8 +244,7 @@ impl Reader {
 /// `/dev/null`: character device 1:3.
 fn is_null(metadata: &Metadata) -> bool {
     let device = metadata.rdev();
-    metadata.file_type().is_char_device()
-        && (nix::sys::stat::major(device), nix::sys::stat::minor(device)) == (1, 3)
+    metadata.file_type().is_char_device() && (nix::sys::stat::major(device), nix::sys::stat::minor(device)) == (1, 3)
 }
 
 #[cfg(test)]

@@ -32,13 +32,7 @@ impl Tree {
         sources
             .diagnostics
             .iter()
-            .map(|d| {
-                format!(
-                    "{} {}",
-                    d.file.replace(&self.0.path().display().to_string(), ""),
-                    d.text
-                )
-            })
+            .map(|d| format!("{} {}", d.file.replace(&self.0.path().display().to_string(), ""), d.text))
             .collect()
     }
 }
@@ -54,15 +48,9 @@ fn sup_14_files_of_all_ranks_are_read() {
     let tree = Tree::new();
     tree.write("usr/lib/reeve/reeve.toml", "[node]\nname = \"vendor\"");
     tree.write("etc/reeve/reeve.toml", "[node]\nname = \"admin\"");
-    tree.write(
-        "run/reeve/reeve.toml.d/10-a.toml",
-        "[launcher]\nkind = \"direct\"",
-    );
+    tree.write("run/reeve/reeve.toml.d/10-a.toml", "[launcher]\nkind = \"direct\"");
     tree.write("usr/lib/reeve/workers.d/web.toml", WORKER);
-    tree.write(
-        "etc/reeve/workers.d/web.toml.d/50-more.toml",
-        "[worker]\nreplicas = 3",
-    );
+    tree.write("etc/reeve/workers.d/web.toml.d/50-more.toml", "[worker]\nreplicas = 3");
     tree.write("etc/reeve/workers.d/README", "not TOML");
     tree.write("etc/reeve/workers.d/.web.toml.swp", "not TOML");
     tree.write("etc/reeve/workers.d/web.toml.dpkg-old", "not TOML");
@@ -88,11 +76,7 @@ fn a_link_to_dev_null_masks() {
     let tree = Tree::new();
     tree.write("usr/lib/reeve/workers.d/web.toml", WORKER);
     tree.write("etc/reeve/workers.d/db.toml", WORKER);
-    symlink(
-        "/dev/null",
-        tree.0.path().join("etc/reeve/workers.d/web.toml"),
-    )
-    .unwrap();
+    symlink("/dev/null", tree.0.path().join("etc/reeve/workers.d/web.toml")).unwrap();
     let loaded = load(&tree.paths(), None);
     assert_eq!(loaded.diagnostics, []);
     let names: Vec<_> = loaded.merged.workers.keys().collect();
@@ -104,10 +88,7 @@ fn a_link_to_dev_null_masks() {
 fn config_option_replaces_the_main_file_of_all_ranks() {
     let tree = Tree::new();
     tree.write("etc/reeve/reeve.toml", "this is not TOML");
-    tree.write(
-        "etc/reeve/reeve.toml.d/10-a.toml",
-        "[node.labels]\na = \"1\"",
-    );
+    tree.write("etc/reeve/reeve.toml.d/10-a.toml", "[node.labels]\na = \"1\"");
     let other = tree.write("other.toml", "[node]\nname = \"other\"");
     let loaded = load(&tree.paths(), Some(&other));
     assert_eq!(loaded.diagnostics, []);
@@ -128,29 +109,20 @@ fn files_and_folders_that_others_can_write_are_refused() {
     chmod(&web, 0o646);
     let errors = tree.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(
-        errors[0].starts_with("/etc/reeve/workers.d/web.toml can be written by others"),
-        "{errors:?}"
-    );
+    assert!(errors[0].starts_with("/etc/reeve/workers.d/web.toml can be written by others"), "{errors:?}");
     assert!(load(&tree.paths(), None).config.is_none());
 
     chmod(&web, 0o644);
     chmod(web.parent().unwrap(), 0o777);
     let errors = tree.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(
-        errors[0].starts_with("/etc/reeve/workers.d can be written by others"),
-        "{errors:?}"
-    );
+    assert!(errors[0].starts_with("/etc/reeve/workers.d can be written by others"), "{errors:?}");
 
     chmod(web.parent().unwrap(), 0o755);
     chmod(&tree.0.path().join("etc/reeve"), 0o757);
     let errors = tree.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(
-        errors[0].starts_with("/etc/reeve can be written by others"),
-        "{errors:?}"
-    );
+    assert!(errors[0].starts_with("/etc/reeve can be written by others"), "{errors:?}");
 }
 
 #[test]
@@ -158,11 +130,7 @@ fn odd_files_are_refused_by_name_and_do_not_hang() {
     let tree = Tree::new();
     let web = tree.write("etc/reeve/workers.d/web.toml", WORKER);
     fs::create_dir(web.with_file_name("folder.toml")).unwrap();
-    nix::unistd::mkfifo(
-        &web.with_file_name("pipe.toml"),
-        nix::sys::stat::Mode::S_IRUSR,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(&web.with_file_name("pipe.toml"), nix::sys::stat::Mode::S_IRUSR).unwrap();
     symlink("/nonexistent", web.with_file_name("gone.toml")).unwrap();
     fs::write(web.with_file_name("latin.toml"), b"# a\n# \xe4\n").unwrap();
     chmod(&web.with_file_name("latin.toml"), 0o644);
@@ -177,10 +145,7 @@ fn odd_files_are_refused_by_name_and_do_not_hang() {
         ("long", "is longer than 1 MiB"),
     ] {
         let wanted = format!("/etc/reeve/workers.d/{file}.toml {text}");
-        assert!(
-            errors.iter().any(|e| e.starts_with(&wanted)),
-            "{wanted}: {errors:?}"
-        );
+        assert!(errors.iter().any(|e| e.starts_with(&wanted)), "{wanted}: {errors:?}");
     }
     assert_eq!(errors.len(), 5, "{errors:?}");
 }
@@ -194,19 +159,12 @@ fn ownership_is_judged_by_root_and_the_own_account() {
     assert_eq!(own.objection(&metadata), None);
     if metadata.uid() != 0 {
         let root = Owner { uid: 0, gid: 0 };
-        assert!(
-            root.objection(&metadata)
-                .unwrap()
-                .contains("belongs to uid")
-        );
+        assert!(root.objection(&metadata).unwrap().contains("belongs to uid"));
     }
     chmod(&file, 0o664);
     let metadata = fs::metadata(&file).unwrap();
     if metadata.gid() != 0 {
-        let other = Owner {
-            uid: metadata.uid(),
-            gid: metadata.gid() + 1,
-        };
+        let other = Owner { uid: metadata.uid(), gid: metadata.gid() + 1 };
         assert!(other.objection(&metadata).unwrap().contains("mode 0664"));
     }
 }
@@ -216,10 +174,7 @@ fn host_figures_are_read_from_their_texts() {
     assert_eq!(count_cpus("0-3,6\n"), Some(5));
     assert_eq!(count_cpus("0\n"), Some(1));
     assert_eq!(count_cpus("x"), None);
-    assert_eq!(
-        total_memory("MemFree: 1 kB\nMemTotal:       16 kB\n"),
-        None.or(Some(16384))
-    );
+    assert_eq!(total_memory("MemFree: 1 kB\nMemTotal:       16 kB\n"), None.or(Some(16384)));
     let facts = host_facts();
     assert!(facts.cpus > 0 && facts.memory > 0 && !facts.hostname.is_empty());
 }
@@ -234,14 +189,11 @@ fn shipped_examples_are_valid() {
         let path = conf.join(name);
         let found: Vec<PathBuf> = match workers {
             None => path.is_file().then_some(path).into_iter().collect(),
-            Some(()) => fs::read_dir(path)
-                .map(|entries| entries.map(|e| e.unwrap().path()).collect())
-                .unwrap_or_default(),
+            Some(()) => {
+                fs::read_dir(path).map(|entries| entries.map(|e| e.unwrap().path()).collect()).unwrap_or_default()
+            }
         };
-        for file in found
-            .into_iter()
-            .filter(|f| f.extension() == Some(OsStr::new("toml")))
-        {
+        for file in found.into_iter().filter(|f| f.extension() == Some(OsStr::new("toml"))) {
             let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
             files.push(SourceFile {
                 path: file.display().to_string(),
@@ -252,11 +204,7 @@ fn shipped_examples_are_valid() {
             });
         }
     }
-    let host = HostFacts {
-        hostname: "node".into(),
-        cpus: 256,
-        memory: 1 << 40,
-    };
+    let host = HostFacts { hostname: "node".into(), cpus: 256, memory: 1 << 40 };
     let loaded = config::load(&files, &host);
     let errors: Vec<_> = loaded.diagnostics.iter().filter(|d| d.error).collect();
     assert!(errors.is_empty(), "{errors:#?}");

@@ -48,19 +48,15 @@ pub fn nearest_key(key: &str) -> Option<String> {
 
 /// The row of a path that is complete; a path through a map (`worker.environment.HOME`) has the map's.
 fn exact(path: &[&str]) -> Option<&'static Key> {
-    [SourceKind::Node, SourceKind::Worker(String::new())]
-        .iter()
-        .find_map(|kind| {
-            (1..=path.len()).rev().find_map(|n| {
-                match schema::lookup(schema::keys(kind), path.get(..n)?) {
-                    Place::Key(row) => {
-                        let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives);
-                        (n == path.len() || (open && n + 1 == path.len())).then_some(row)
-                    }
-                    Place::Section | Place::Unknown => None,
-                }
-            })
+    [SourceKind::Node, SourceKind::Worker(String::new())].iter().find_map(|kind| {
+        (1..=path.len()).rev().find_map(|n| match schema::lookup(schema::keys(kind), path.get(..n)?) {
+            Place::Key(row) => {
+                let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives);
+                (n == path.len() || (open && n + 1 == path.len())).then_some(row)
+            }
+            Place::Section | Place::Unknown => None,
         })
+    })
 }
 
 /// The only row that ends so.
@@ -97,15 +93,7 @@ fn in_force(merged: &Merged, worker: Option<&str>, path: &[&str], row: &Key) -> 
     }
     let join = |parts: Vec<String>| parts.join("; ");
     (
-        join(
-            set.iter()
-                .map(|(name, (value, _))| format!("{name}: {value}"))
-                .collect(),
-        ),
-        join(
-            set.iter()
-                .map(|(name, (_, origin))| format!("{name}: {origin}"))
-                .collect(),
-        ),
+        join(set.iter().map(|(name, (value, _))| format!("{name}: {value}")).collect()),
+        join(set.iter().map(|(name, (_, origin))| format!("{name}: {origin}")).collect()),
     )
 }

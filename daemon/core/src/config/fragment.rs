@@ -92,8 +92,7 @@ impl Table {
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(known, _)| known.as_str().cmp(name))
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 }
 

@@ -35,22 +35,16 @@ pub struct Document {
 
 impl Document {
     pub(super) fn new(file: &str) -> Self {
-        Self {
-            file: file.into(),
-            table: Table::default(),
-            broken: false,
-            bad: BTreeSet::new(),
-        }
+        Self { file: file.into(), table: Table::default(), broken: false, bad: BTreeSet::new() }
     }
 
     /// The item at a path.
     pub fn find(&self, path: &[&str]) -> Option<&Item> {
         let (first, rest) = path.split_first()?;
-        rest.iter()
-            .try_fold(self.table.get(first)?, |item, name| match &item.value {
-                Value::Table(table) => table.get(name),
-                _ => None,
-            })
+        rest.iter().try_fold(self.table.get(first)?, |item, name| match &item.value {
+            Value::Table(table) => table.get(name),
+            _ => None,
+        })
     }
 
     /// Where the value at a path stands; for a default, where its section does, else the file.
@@ -65,11 +59,7 @@ impl Document {
 
 impl Default for Merged {
     fn default() -> Self {
-        Self {
-            node: Document::new("reeve.toml"),
-            workers: BTreeMap::new(),
-            masked: BTreeMap::new(),
-        }
+        Self { node: Document::new("reeve.toml"), workers: BTreeMap::new(), masked: BTreeMap::new() }
     }
 }
 
@@ -100,9 +90,7 @@ pub(super) fn merge(files: &[SourceFile], out: &mut Vec<Diagnostic>) -> Merged {
             }
             (SourceKind::Worker(name), None) => {
                 out.extend(drop_ins.iter().map(|file| {
-                    let text = format!(
-                        "there is no worker {name:?} that this could add to; it is ignored"
-                    );
+                    let text = format!("there is no worker {name:?} that this could add to; it is ignored");
                     Origin::whole(&file.path.as_str().into()).diagnostic(false, String::new(), text)
                 }));
             }
@@ -141,20 +129,10 @@ fn document<'a>(
     for file in files {
         let syntax_from = out.len();
         let fragment = fragment::parse(file, out);
-        let bad_lines: BTreeSet<u32> = out
-            .get(syntax_from..)
-            .unwrap_or_default()
-            .iter()
-            .map(|d| d.line)
-            .collect();
+        let bad_lines: BTreeSet<u32> = out.get(syntax_from..).unwrap_or_default().iter().map(|d| d.line).collect();
         let unreadable = unreadable(&file.text, &bad_lines);
         let findings = check::check(schema::keys(kind), &fragment.table);
-        out.extend(
-            findings
-                .diagnostics
-                .into_iter()
-                .filter(|d| !unreadable.contains(&d.line)),
-        );
+        out.extend(findings.diagnostics.into_iter().filter(|d| !unreadable.contains(&d.line)));
         document.broken |= fragment.broken;
         document.bad.extend(findings.bad);
         lay_over(&mut document.table, fragment.table, "");
@@ -181,10 +159,7 @@ fn unreadable(text: &str, bad: &BTreeSet<u32>) -> BTreeSet<u32> {
 /// Lays a fragment over what stands already.
 fn lay_over(base: &mut Table, over: Table, path: &str) {
     for (section, names) in ALTERNATIVES {
-        let set = |name: &&&str| {
-            over.get(name)
-                .is_some_and(|item| item.value != Value::Bool(false))
-        };
+        let set = |name: &&&str| over.get(name).is_some_and(|item| item.value != Value::Bool(false));
         if *section == path && names.iter().any(|name| set(&name)) {
             base.retain(|name| !names.contains(&name) && name != "equals");
         }
@@ -192,13 +167,7 @@ fn lay_over(base: &mut Table, over: Table, path: &str) {
     for (name, item) in over {
         let path = fragment::join(path, &name);
         match (base.get_mut(&name), item.value) {
-            (
-                Some(Item {
-                    value: Value::Table(below),
-                    ..
-                }),
-                Value::Table(above),
-            ) => lay_over(below, above, &path),
+            (Some(Item { value: Value::Table(below), .. }), Value::Table(above)) => lay_over(below, above, &path),
             (_, value) => {
                 base.insert(name, Item { value, ..item });
             }

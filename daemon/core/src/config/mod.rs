@@ -58,11 +58,7 @@ pub fn load(files: &[SourceFile], host: &HostFacts) -> Loaded {
     let config = validate::validate(&merged, host, &mut diagnostics);
     diagnostics.sort();
     diagnostics.dedup();
-    Loaded {
-        config,
-        merged,
-        diagnostics,
-    }
+    Loaded { config, merged, diagnostics }
 }
 
 /// One remark on the configuration files.
@@ -88,11 +84,7 @@ impl std::fmt::Display for Diagnostic {
         if self.line == 0 {
             write!(f, "{}: {severity}: ", self.file)?;
         } else {
-            write!(
-                f,
-                "{}:{}:{}: {severity}: ",
-                self.file, self.line, self.column
-            )?;
+            write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
         }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;

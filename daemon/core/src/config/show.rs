@@ -17,9 +17,7 @@ pub fn show(merged: &Merged) -> String {
         out.push_str(&toml(&format!("workers.d/{name}.toml"), &rows));
     }
     for (name, file) in &merged.masked {
-        out.push_str(&format!(
-            "# ==== workers.d/{name}.toml ====\n# masked by {file}\n\n"
-        ));
+        out.push_str(&format!("# ==== workers.d/{name}.toml ====\n# masked by {file}\n\n"));
     }
     out
 }
@@ -30,12 +28,8 @@ pub fn diff(in_force: &Merged, on_disk: &Merged) -> Vec<(String, String, String)
     let mut out = Vec::new();
     let node = |merged: &Merged| flat(&merged.node, &SourceKind::Node);
     compare("", &node(in_force), &node(on_disk), &mut out);
-    let all: BTreeMap<&String, ()> = in_force
-        .workers
-        .keys()
-        .chain(on_disk.workers.keys())
-        .map(|name| (name, ()))
-        .collect();
+    let all: BTreeMap<&String, ()> =
+        in_force.workers.keys().chain(on_disk.workers.keys()).map(|name| (name, ())).collect();
     for name in all.into_keys() {
         let worker = |merged: &Merged| {
             let document = merged.workers.get(name)?;
@@ -43,11 +37,7 @@ pub fn diff(in_force: &Merged, on_disk: &Merged) -> Vec<(String, String, String)
         };
         match (worker(in_force), worker(on_disk)) {
             (Some(old), Some(new)) => compare(&format!("{name}:"), &old, &new, &mut out),
-            _ => out.push((
-                name.clone(),
-                defined(in_force, name),
-                defined(on_disk, name),
-            )),
+            _ => out.push((name.clone(), defined(in_force, name), defined(on_disk, name))),
         }
     }
     out
@@ -66,15 +56,9 @@ pub(super) fn literal(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Table(table) => {
-            let items: Vec<_> = table
-                .iter()
-                .map(|(name, item)| format!("{} = {}", toml_key(name), literal(&item.value)))
-                .collect();
-            if items.is_empty() {
-                "{}".to_owned()
-            } else {
-                format!("{{ {} }}", items.join(", "))
-            }
+            let items: Vec<_> =
+                table.iter().map(|(name, item)| format!("{} = {}", toml_key(name), literal(&item.value))).collect();
+            if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) }
         }
     }
 }
@@ -83,8 +67,9 @@ pub(super) fn literal(value: &Value) -> String {
 pub(super) fn default_literal(key: &Key) -> String {
     match (key.kind, key.default) {
         (_, None) => String::new(),
-        (Kind::Bool | Kind::Integer { .. } | Kind::Number, Some(text))
-        | (_, Some(text @ ("[]" | "{}"))) => text.to_owned(),
+        (Kind::Bool | Kind::Integer { .. } | Kind::Number, Some(text)) | (_, Some(text @ ("[]" | "{}"))) => {
+            text.to_owned()
+        }
         (_, Some(text)) => quote(text),
     }
 }
@@ -102,14 +87,7 @@ fn rows(document: &Document, kind: &SourceKind) -> Vec<Row> {
     let mut out = Vec::new();
     for key in schema::keys(kind) {
         let segments: Vec<_> = key.segments().collect();
-        expand(
-            document,
-            key,
-            &segments,
-            &mut Vec::new(),
-            Some(&document.table),
-            &mut out,
-        );
+        expand(document, key, &segments, &mut Vec::new(), Some(&document.table), &mut out);
     }
     out
 }
@@ -127,11 +105,7 @@ fn expand<'a>(
         return;
     };
     let names: Vec<&str> = match *first {
-        "*" => table
-            .into_iter()
-            .flat_map(Table::iter)
-            .map(|(name, _)| name)
-            .collect(),
+        "*" => table.into_iter().flat_map(Table::iter).map(|(name, _)| name).collect(),
         name => vec![name],
     };
     for name in names {
@@ -150,10 +124,9 @@ fn expand<'a>(
 }
 
 fn optional(path: &[&str]) -> bool {
-    schema::schema().any(|row| {
-        matches!(row.kind, Kind::Section { optional: true })
-            && row.segments().eq(path.iter().copied())
-    }) || path == ["fleet"]
+    schema::schema()
+        .any(|row| matches!(row.kind, Kind::Section { optional: true }) && row.segments().eq(path.iter().copied()))
+        || path == ["fleet"]
 }
 
 fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
@@ -162,12 +135,7 @@ fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
         None => return,
     };
     let mut push = |section: &str, name: &str, value: String, origin: Option<&Origin>| {
-        out.push(Row {
-            section: section.to_owned(),
-            name: toml_key(name),
-            value,
-            origin: origin.cloned(),
-        });
+        out.push(Row { section: section.to_owned(), name: toml_key(name), value, origin: origin.cloned() });
     };
     match (document.find(path), key.kind) {
         (Some(item), Kind::Map { .. } | Kind::Directives) => {
@@ -206,10 +174,7 @@ fn toml(file: &str, rows: &[Row]) -> String {
     for (name, rows) in sections {
         out.push_str(&format!("[{name}]\n"));
         for row in rows {
-            let origin = row
-                .origin
-                .as_ref()
-                .map_or_else(|| "default".to_owned(), |o| format!("origin {o}"));
+            let origin = row.origin.as_ref().map_or_else(|| "default".to_owned(), |o| format!("origin {o}"));
             out.push_str(&format!("{} = {}  # {origin}\n", row.name, row.value));
         }
         out.push('\n');
@@ -219,10 +184,7 @@ fn toml(file: &str, rows: &[Row]) -> String {
 
 /// Dotted key → value, defaults included.
 fn flat(document: &Document, kind: &SourceKind) -> BTreeMap<String, String> {
-    rows(document, kind)
-        .into_iter()
-        .map(|row| (format!("{}.{}", row.section, row.name), row.value))
-        .collect()
+    rows(document, kind).into_iter().map(|row| (format!("{}.{}", row.section, row.name), row.value)).collect()
 }
 
 fn compare(
@@ -250,19 +212,12 @@ pub(super) fn defined(merged: &Merged, name: &str) -> String {
 }
 
 fn dotted(path: &[&str]) -> String {
-    path.iter()
-        .map(|segment| toml_key(segment))
-        .collect::<Vec<_>>()
-        .join(".")
+    path.iter().map(|segment| toml_key(segment)).collect::<Vec<_>>().join(".")
 }
 
 /// A key segment, quoted as TOML wants it.
 fn toml_key(segment: &str) -> String {
-    if join("", segment) == segment {
-        segment.to_owned()
-    } else {
-        quote(segment)
-    }
+    if join("", segment) == segment { segment.to_owned() } else { quote(segment) }
 }
 
 /// A basic string of TOML.

@@ -41,11 +41,7 @@ pub(super) fn read(key: &Key, item: &Item) -> Result<Typed, Vec<Fault>> {
         return Ok(Typed::Off);
     }
     let wrong = |hint: &str| {
-        let text = format!(
-            "expected {}, found {}{hint}",
-            key.expected(),
-            item.value.describe()
-        );
+        let text = format!("expected {}, found {}{hint}", key.expected(), item.value.describe());
         Err(vec![fault(item, text)])
     };
     let figure = |read: Result<Typed, String>| read.map_err(|text| vec![fault(item, text)]);
@@ -76,32 +72,21 @@ pub(super) fn read(key: &Key, item: &Item) -> Result<Typed, Vec<Fault>> {
             wrong(&format!("; write a text with its unit, \"{number}s\""))
         }
         (Kind::Size, Value::Text(text)) => figure(units::parse_size(text).map(Typed::Amount)),
-        (Kind::Size | Kind::MemoryShare, Value::Integer(_)) => {
-            wrong("; write a text with its unit")
-        }
+        (Kind::Size | Kind::MemoryShare, Value::Integer(_)) => wrong("; write a text with its unit"),
         (Kind::Cpu, value) => match cpu_text(value) {
             Some(text) => figure(units::parse_cpu(&text).map(Typed::Amount)),
             None => wrong(""),
         },
-        (Kind::CpuShare, Value::Text(text)) => {
-            figure(units::parse_share(text, units::parse_cpu).map(Typed::Share))
-        }
+        (Kind::CpuShare, Value::Text(text)) => figure(units::parse_share(text, units::parse_cpu).map(Typed::Share)),
         (Kind::CpuShare, value) => match cpu_text(value) {
             Some(text) => figure(units::parse_cpu(&text).map(|n| Typed::Share(Share::Absolute(n)))),
             None => wrong(""),
         },
-        (Kind::MemoryShare, Value::Text(text)) => {
-            figure(units::parse_share(text, units::parse_size).map(Typed::Share))
-        }
+        (Kind::MemoryShare, Value::Text(text)) => figure(units::parse_share(text, units::parse_size).map(Typed::Share)),
         (Kind::Rate, Value::Text(text)) => figure(units::parse_rate(text).map(Typed::Rate)),
         (Kind::Command, Value::List(items)) => command(key, item, items),
         (Kind::List { check, .. }, Value::List(items)) => list(key, check, items),
-        (
-            Kind::Map {
-                key: name, value, ..
-            },
-            Value::Table(table),
-        ) => map(key, name, value, table),
+        (Kind::Map { key: name, value, .. }, Value::Table(table)) => map(key, name, value, table),
         (Kind::Directives, Value::Table(table)) => directives(table),
         _ => wrong(""),
     }
@@ -118,20 +103,12 @@ pub(super) fn default(key: &Key) -> Option<Typed> {
         _ => Value::Text(text.to_owned()),
     };
     let at = Origin::whole(&Arc::from("default"));
-    let item = Item {
-        key: at.clone(),
-        at,
-        value,
-    };
+    let item = Item { key: at.clone(), at, value };
     read(key, &item).ok()
 }
 
 fn fault(item: &Item, text: String) -> Fault {
-    Fault {
-        at: item.at.clone(),
-        below: None,
-        text,
-    }
+    Fault { at: item.at.clone(), below: None, text }
 }
 
 fn checked(key: &Key, check: super::text::Check, text: &str) -> Result<(), String> {
@@ -144,10 +121,7 @@ fn checked(key: &Key, check: super::text::Check, text: &str) -> Result<(), Strin
 fn duration(min: Duration, text: &str) -> Result<Typed, String> {
     let duration = units::parse_duration(text)?;
     if duration < min {
-        return Err(format!(
-            "expected at least {}, found {text:?}",
-            units::render_duration(min)
-        ));
+        return Err(format!("expected at least {}, found {text:?}", units::render_duration(min)));
     }
     Ok(Typed::Duration(duration))
 }
@@ -173,17 +147,10 @@ fn list(key: &Key, check: super::text::Check, items: &[Item]) -> Result<Typed, V
                 Ok(()) => texts.push(text.clone()),
                 Err(text) => faults.push(fault(item, text)),
             },
-            other => faults.push(fault(
-                item,
-                format!("expected texts in the list, found {}", other.describe()),
-            )),
+            other => faults.push(fault(item, format!("expected texts in the list, found {}", other.describe()))),
         }
     }
-    if faults.is_empty() {
-        Ok(Typed::List(texts))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Typed::List(texts)) } else { Err(faults) }
 }
 
 fn command(key: &Key, whole: &Item, items: &[Item]) -> Result<Typed, Vec<Fault>> {
@@ -196,10 +163,7 @@ fn command(key: &Key, whole: &Item, items: &[Item]) -> Result<Typed, Vec<Fault>>
         Value::Text(program) if !program.starts_with('/') || program.ends_with('/') => {
             let text = format!(
                 "expected the program by absolute path, such as \"/usr/bin/{}\", found {program:?}",
-                program
-                    .rsplit('/')
-                    .find(|s| !s.is_empty())
-                    .unwrap_or("true")
+                program.rsplit('/').find(|s| !s.is_empty()).unwrap_or("true")
             );
             let mut faults = read.err().unwrap_or_default();
             faults.insert(0, fault(first, text));
@@ -219,11 +183,7 @@ fn map(
     let mut faults = Vec::new();
     for (name, item) in table.iter() {
         let mut refuse = |at: &Origin, text: String| {
-            faults.push(Fault {
-                at: at.clone(),
-                below: Some(name.to_owned()),
-                text,
-            });
+            faults.push(Fault { at: at.clone(), below: Some(name.to_owned()), text });
         };
         if let Err(text) = check_name(name) {
             refuse(&item.key, text);
@@ -242,18 +202,11 @@ fn map(
                     Value::Bool(flag) => format!("; write \"{flag}\""),
                     _ => String::new(),
                 };
-                refuse(
-                    &item.at,
-                    format!("expected a text, found {}{hint}", other.describe()),
-                );
+                refuse(&item.at, format!("expected a text, found {}{hint}", other.describe()));
             }
         }
     }
-    if faults.is_empty() {
-        Ok(Typed::Map(map))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Typed::Map(map)) } else { Err(faults) }
 }
 
 fn directives(table: &Table) -> Result<Typed, Vec<Fault>> {
@@ -261,11 +214,7 @@ fn directives(table: &Table) -> Result<Typed, Vec<Fault>> {
     let mut faults = Vec::new();
     for (name, item) in table.iter() {
         let mut refuse = |at: &Origin, text: String| {
-            faults.push(Fault {
-                at: at.clone(),
-                below: Some(name.to_owned()),
-                text,
-            });
+            faults.push(Fault { at: at.clone(), below: Some(name.to_owned()), text });
         };
         if let Err(text) = schema::check_directive(name) {
             refuse(&item.key, text);
@@ -285,26 +234,15 @@ fn directives(table: &Table) -> Result<Typed, Vec<Fault>> {
             _ => None,
         };
         match values {
-            Some(values)
-                if values
-                    .iter()
-                    .all(|v| super::text::plain(v).is_ok() && !v.contains('\n')) =>
-            {
+            Some(values) if values.iter().all(|v| super::text::plain(v).is_ok() && !v.contains('\n')) => {
                 map.insert(name.to_owned(), values);
             }
             Some(_) => refuse(&item.at, "expected a text on one line".to_owned()),
             None => refuse(
                 &item.at,
-                format!(
-                    "expected a text, true or false, or a list of texts, found {}",
-                    item.value.describe()
-                ),
+                format!("expected a text, true or false, or a list of texts, found {}", item.value.describe()),
             ),
         }
     }
-    if faults.is_empty() {
-        Ok(Typed::Directives(map))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Typed::Directives(map)) } else { Err(faults) }
 }

@@ -80,15 +80,7 @@ impl Key {
         requirement: &'static str,
         text: &'static str,
     ) -> Self {
-        Self {
-            path,
-            kind,
-            default,
-            off: false,
-            template: false,
-            requirement,
-            text,
-        }
+        Self { path, kind, default, off: false, template: false, requirement, text }
     }
 
     const fn or_off(mut self) -> Self {
@@ -104,9 +96,9 @@ impl Key {
     /// What may stand there, for messages and the manual.
     pub fn expected(&self) -> String {
         let expected = match self.kind {
-            Kind::Text { expected, .. }
-            | Kind::List { expected, .. }
-            | Kind::Map { expected, .. } => expected.to_owned(),
+            Kind::Text { expected, .. } | Kind::List { expected, .. } | Kind::Map { expected, .. } => {
+                expected.to_owned()
+            }
             Kind::Choice(words) => format!("one of {}", quoted(words)),
             Kind::Bool => "true or false".to_owned(),
             Kind::Integer { min, max } => format!("an integer from {min} to {max}"),
@@ -115,24 +107,15 @@ impl Key {
             Kind::Size => units::SIZE_EXPECTED.to_owned(),
             Kind::Cpu => units::CPU_EXPECTED.to_owned(),
             Kind::CpuShare => r#"a share of the host such as "80%", or a number of CPUs"#.to_owned(),
-            Kind::MemoryShare => {
-                r#"a share of the host such as "80%", or a size such as "64G""#.to_owned()
-            }
+            Kind::MemoryShare => r#"a share of the host such as "80%", or a size such as "64G""#.to_owned(),
             Kind::Rate => units::RATE_EXPECTED.to_owned(),
             Kind::Command => {
-                r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#
-                    .to_owned()
+                r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#.to_owned()
             }
-            Kind::Directives => {
-                "systemd sandbox directives with a text, true or false, or a list of texts".to_owned()
-            }
+            Kind::Directives => "systemd sandbox directives with a text, true or false, or a list of texts".to_owned(),
             Kind::Section { .. } => "a table".to_owned(),
         };
-        if self.off {
-            format!("{expected}, or \"off\"")
-        } else {
-            expected
-        }
+        if self.off { format!("{expected}, or \"off\"") } else { expected }
     }
 
     /// Unit of the figure; empty when it has none.
@@ -189,10 +172,7 @@ fn quoted(words: &[&str]) -> String {
 
 /// Of these keys of one table at most one may be set; a drop-in that sets one replaces the other.
 pub(super) const ALTERNATIVES: &[(&str, &[&str])] = &[
-    (
-        "worker.probe.liveness",
-        &["http", "tcp", "exec", "notify", "progress"],
-    ),
+    ("worker.probe.liveness", &["http", "tcp", "exec", "notify", "progress"]),
     ("worker.probe.readiness", &["http", "tcp", "exec"]),
     ("worker.drain", &["signal", "http", "exec"]),
     ("worker.drain.until", &["metric", "exit", "exec"]),
@@ -232,11 +212,7 @@ pub(super) fn lookup(keys: &'static [Key], path: &[&str]) -> Place {
             None => {}
         }
     }
-    if section {
-        Place::Section
-    } else {
-        Place::Unknown
-    }
+    if section { Place::Section } else { Place::Unknown }
 }
 
 /// Names that may stand below a path.

@@ -79,11 +79,7 @@ ProtectSystem = "strict"
 "#;
 
 pub(super) fn files() -> Vec<SourceFile> {
-    vec![
-        node(NODE),
-        worker("task-executor", WORKER),
-        program("coordinator", ""),
-    ]
+    vec![node(NODE), worker("task-executor", WORKER), program("coordinator", "")]
 }
 
 #[test]
@@ -102,10 +98,7 @@ fn sup_14_the_example_of_the_design_is_valid() {
     assert_eq!(w.sandbox["ProtectSystem"], ["strict"]);
     let drain = w.drain.as_ref().unwrap();
     assert_eq!(drain.notice, Notice::Signal(10));
-    let until = Until::Metric {
-        name: "active_tasks".into(),
-        equals: 0.0,
-    };
+    let until = Until::Metric { name: "active_tasks".into(), equals: 0.0 };
     assert_eq!(drain.until, until);
     let warnings = warnings(&files());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -122,14 +115,8 @@ fn an_empty_configuration_is_valid() {
         assert!(config.metrics.system);
         assert_eq!(config.launcher, LauncherKind::Auto);
         let supervision = Supervision {
-            damping: Some(Damping {
-                crashes: 5,
-                window: Duration::from_secs(5),
-            }),
-            restart_rate: Some(Rate {
-                count: 20,
-                per: Duration::from_secs(1),
-            }),
+            damping: Some(Damping { crashes: 5, window: Duration::from_secs(5) }),
+            restart_rate: Some(Rate { count: 20, per: Duration::from_secs(1) }),
             remediation: Remediation::On,
         };
         assert_eq!(config.supervision, supervision);
@@ -144,41 +131,21 @@ fn hlt_05_hlt_06_defaults_are_the_figures_of_the_requirements() {
     let seconds = Duration::from_secs;
     let liveness = w.liveness.as_ref().unwrap();
     assert_eq!(
-        (
-            liveness.initial_delay,
-            liveness.period,
-            liveness.timeout,
-            liveness.failure_threshold
-        ),
+        (liveness.initial_delay, liveness.period, liveness.timeout, liveness.failure_threshold),
         (seconds(30), seconds(10), seconds(5), 3)
     );
     let readiness = w.readiness.as_ref().unwrap();
-    assert_eq!(
-        (readiness.initial_delay, readiness.period, readiness.timeout),
-        (seconds(5), seconds(5), seconds(5))
-    );
+    assert_eq!((readiness.initial_delay, readiness.period, readiness.timeout), (seconds(5), seconds(5), seconds(5)));
     assert_eq!(w.team.as_str(), "default");
     assert_eq!(w.replicas, 1);
     assert_eq!(w.order, 50);
     assert_eq!(w.restart.policy, RestartPolicy::Always);
-    let backoff = Backoff {
-        first: seconds(0),
-        base: seconds(1),
-        cap: seconds(60),
-        reset_after: seconds(300),
-    };
+    let backoff = Backoff { first: seconds(0), base: seconds(1), cap: seconds(60), reset_after: seconds(300) };
     assert_eq!(w.restart.backoff, backoff);
-    let breaker = Breaker {
-        failures: 5,
-        window: seconds(30),
-        open: seconds(30),
-    };
+    let breaker = Breaker { failures: 5, window: seconds(30), open: seconds(30) };
     assert_eq!(w.restart.breaker, Some(breaker));
     assert_eq!(w.restart.unsupervised_after, Some(seconds(30)));
-    let rate = Rate {
-        count: 3,
-        per: seconds(3600),
-    };
+    let rate = Rate { count: 3, per: seconds(3600) };
     assert_eq!(w.restart.remediation, Some(rate), "REC-12");
     assert_eq!(w.ready.timeout, seconds(60));
     assert_eq!(w.drain.as_ref().unwrap().timeout, seconds(120));
@@ -214,10 +181,6 @@ fn every_default_in_the_schema_is_of_its_own_type_and_in_range() {
         if key.default.is_some() {
             assert!(typed::default(key).is_some(), "{}", key.path);
         }
-        assert!(
-            !key.text.is_empty() && !key.range().is_empty(),
-            "{}",
-            key.path
-        );
+        assert!(!key.text.is_empty() && !key.range().is_empty(), "{}", key.path);
     }
 }

@@ -27,22 +27,12 @@ fn drop_ins_of_all_ranks_apply_in_the_order_of_their_names() {
     let files = [
         drop_in(worker("web", "[worker]\nreplicas = 10"), "10-a.toml"),
         of_rank(program("web", "replicas = 1"), 0),
-        of_rank(
-            drop_in(worker("web", "[worker]\nreplicas = 20"), "20-b.toml"),
-            0,
-        ),
-        of_rank(
-            drop_in(worker("web", "[worker]\nreplicas = 15"), "15-c.toml"),
-            1,
-        ),
+        of_rank(drop_in(worker("web", "[worker]\nreplicas = 20"), "20-b.toml"), 0),
+        of_rank(drop_in(worker("web", "[worker]\nreplicas = 15"), "15-c.toml"), 1),
     ];
     assert_eq!(replicas(&files), 20);
     let reversed: Vec<_> = files.iter().rev().cloned().collect();
-    assert_eq!(
-        load(&files, &host()),
-        load(&reversed, &host()),
-        "the order of the files does not matter"
-    );
+    assert_eq!(load(&files, &host()), load(&reversed, &host()), "the order of the files does not matter");
 
     let hidden = [
         of_rank(program("web", ""), 0),
@@ -74,19 +64,9 @@ fn tables_merge_key_by_key_and_lists_replace() {
     let config = valid(&[main, drop_in(over, "a.toml")]);
     let web = config.workers.values().next().unwrap();
     assert_eq!(web.credentials, ["c"]);
-    let environment: Vec<_> = web
-        .environment
-        .iter()
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect();
+    let environment: Vec<_> = web.environment.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(environment, ["A=1", "B=2", "C=2"]);
-    assert_eq!(
-        (
-            web.restart.backoff.cap.as_secs(),
-            web.restart.backoff.base.as_secs()
-        ),
-        (10, 2)
-    );
+    assert_eq!((web.restart.backoff.cap.as_secs(), web.restart.backoff.base.as_secs()), (10, 2));
 }
 
 #[test]
@@ -96,9 +76,7 @@ fn a_drop_in_replaces_an_alternative_and_switches_off() {
         "[worker.probe.liveness]\nhttp = \"http://127.0.0.1:{port}/\"\nperiod = \"7s\"\n[worker.restart.breaker]\nfailures = 9\n",
     );
     let over = |text: &str| drop_in(worker("web", text), "a.toml");
-    let tcp = over(
-        "[worker.probe.liveness]\ntcp = \"127.0.0.1:{port}\"\n[worker.restart]\nbreaker = \"off\"",
-    );
+    let tcp = over("[worker.probe.liveness]\ntcp = \"127.0.0.1:{port}\"\n[worker.restart]\nbreaker = \"off\"");
     let config = valid(&[main.clone(), tcp]);
     let web = config.workers.values().next().unwrap();
     let liveness = web.liveness.as_ref().unwrap();
@@ -133,20 +111,10 @@ fn a_drop_in_for_nobody_is_a_warning() {
 #[test]
 fn a_mistake_in_a_drop_in_is_reported_there() {
     let over = drop_in(worker("web", "[worker]\nreplicas = \"2\""), "50-a.toml");
+    only_error(&[program("web", ""), over], "50-a.toml:2 worker.replicas:", &["integer"]);
+    let over = drop_in(worker("web", "[worker.resources]\nmemory = { limit = \"1G\" }"), "50-a.toml");
     only_error(
-        &[program("web", ""), over],
-        "50-a.toml:2 worker.replicas:",
-        &["integer"],
-    );
-    let over = drop_in(
-        worker("web", "[worker.resources]\nmemory = { limit = \"1G\" }"),
-        "50-a.toml",
-    );
-    only_error(
-        &[
-            program("web", "[worker.resources]\nmemory = { request = \"2G\" }"),
-            over,
-        ],
+        &[program("web", "[worker.resources]\nmemory = { request = \"2G\" }"), over],
         "web.toml:4 worker.resources.memory.request:",
         &["web.toml.d/50-a.toml:2"],
     );

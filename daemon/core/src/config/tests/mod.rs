@@ -1,10 +1,5 @@
 //! Tests of the configuration: one table per kind of mistake, files as systemd lays them, figures that read back.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod example;
 mod files;
@@ -17,11 +12,7 @@ mod values;
 use super::*;
 
 pub(super) fn host() -> HostFacts {
-    HostFacts {
-        hostname: "host-1".into(),
-        cpus: 64,
-        memory: 256 << 30,
-    }
+    HostFacts { hostname: "host-1".into(), cpus: 64, memory: 256 << 30 }
 }
 
 pub(super) fn node(text: &str) -> SourceFile {
@@ -46,10 +37,7 @@ pub(super) fn worker(name: &str, text: &str) -> SourceFile {
 
 /// A worker with a valid `exec` in lines 1 and 2; `rest` starts in line 3.
 pub(super) fn program(name: &str, rest: &str) -> SourceFile {
-    worker(
-        name,
-        &format!("[worker]\nexec = [\"/usr/bin/{name}\"]\n{rest}"),
-    )
+    worker(name, &format!("[worker]\nexec = [\"/usr/bin/{name}\"]\n{rest}"))
 }
 
 pub(super) fn of_rank(mut file: SourceFile, rank: u8) -> SourceFile {
@@ -67,9 +55,7 @@ pub(super) fn drop_in(mut file: SourceFile, name: &str) -> SourceFile {
 
 pub(super) fn valid(files: &[SourceFile]) -> Config {
     let loaded = load(files, &host());
-    loaded
-        .config
-        .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
+    loaded.config.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics))
 }
 
 /// `file:line key: text` of each error, the file without its folder.

@@ -55,9 +55,7 @@ fn mutate(text: &str, random: &mut Random) -> String {
 
 #[test]
 fn mutated_examples_never_panic_and_say_why_they_fail() {
-    let seed = std::option_env!("REEVE_SEED")
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(20_261_121);
+    let seed = std::option_env!("REEVE_SEED").and_then(|s| s.parse().ok()).unwrap_or(20_261_121);
     println!("seed {seed}");
     let mut random = Random(seed);
     let before = load(&example::files(), &host()).merged;
@@ -72,18 +70,9 @@ fn mutated_examples_never_panic_and_say_why_they_fail() {
         let errors = loaded.diagnostics.iter().filter(|d| d.error).count();
         assert_eq!(loaded.config.is_none(), errors > 0, "round {round}");
         for d in &loaded.diagnostics {
-            assert!(
-                !d.text.is_empty() && (d.line == 0) == (d.column == 0),
-                "round {round}: {d}"
-            );
-            let lines = files
-                .iter()
-                .find(|f| f.path == d.file)
-                .map(|f| f.text.lines().count() + 1);
-            assert!(
-                lines.is_some_and(|lines| d.line as usize <= lines),
-                "round {round}: {d}"
-            );
+            assert!(!d.text.is_empty() && (d.line == 0) == (d.column == 0), "round {round}: {d}");
+            let lines = files.iter().find(|f| f.path == d.file).map(|f| f.text.lines().count() + 1);
+            assert!(lines.is_some_and(|lines| d.line as usize <= lines), "round {round}: {d}");
         }
         let _ = (show(&loaded.merged), diff(&before, &loaded.merged));
         failed += usize::from(errors > 0);

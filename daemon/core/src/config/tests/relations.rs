@@ -3,10 +3,7 @@
 use super::*;
 
 fn probes(lines: &str) -> SourceFile {
-    program(
-        "web",
-        &format!("[worker.probe.liveness]\nhttp = \"http://127.0.0.1:{{port}}/\"\n{lines}"),
-    )
+    program("web", &format!("[worker.probe.liveness]\nhttp = \"http://127.0.0.1:{{port}}/\"\n{lines}"))
 }
 
 #[test]
@@ -14,12 +11,7 @@ fn hlt_08_probe_budget() {
     only_error(
         &[probes("period = \"20s\"")],
         "web.toml:5 worker.probe.liveness.period:",
-        &[
-            "after 1min only",
-            "failure_threshold` = 3 (default)",
-            "budget` = \"30s\" (default)",
-            "HLT-08",
-        ],
+        &["after 1min only", "failure_threshold` = 3 (default)", "budget` = \"30s\" (default)", "HLT-08"],
     );
     only_error(
         &[probes("failure_threshold = 4\nbudget = \"35s\"")],
@@ -27,10 +19,7 @@ fn hlt_08_probe_budget() {
         &["after 40s only", "/etc/reeve/workers.d/web.toml:5"],
     );
     valid(&[probes("period = \"20s\"\nbudget = \"60s\"")]);
-    valid(&[program(
-        "web",
-        "[worker.probe.liveness]\nprogress = true\nperiod = \"20m\"",
-    )]);
+    valid(&[program("web", "[worker.probe.liveness]\nprogress = true\nperiod = \"20m\"")]);
 }
 
 #[test]
@@ -41,14 +30,7 @@ fn hlt_01_probe_timeout_is_not_longer_than_its_period() {
         &["`worker.probe.liveness.period` = \"2s\"", "HLT-01"],
     );
     let config = valid(&[probes("period = \"2s\"")]);
-    let liveness = config
-        .workers
-        .values()
-        .next()
-        .unwrap()
-        .liveness
-        .clone()
-        .unwrap();
+    let liveness = config.workers.values().next().unwrap().liveness.clone().unwrap();
     assert_eq!(liveness.timeout.as_secs(), 2);
 }
 
@@ -58,11 +40,7 @@ fn hlt_06_readiness_must_be_possible() {
     only_error(
         &[program("web", text)],
         "web.toml:5 worker.probe.readiness.initial_delay:",
-        &[
-            "could never become ready",
-            "`worker.ready.timeout` = \"20s\"",
-            "HLT-06",
-        ],
+        &["could never become ready", "`worker.ready.timeout` = \"20s\"", "HLT-06"],
     );
 }
 
@@ -84,11 +62,7 @@ fn a_probe_asks_in_exactly_one_way() {
 fn sup_04_sup_05_request_above_limit() {
     for (line, resource, id) in [
         ("cpu = { request = 4, limit = \"200%\" }", "cpu", "SUP-04"),
-        (
-            "memory = { request = \"8G\", limit = \"512M\" }",
-            "memory",
-            "SUP-04",
-        ),
+        ("memory = { request = \"8G\", limit = \"512M\" }", "memory", "SUP-04"),
         ("gpus = { request = 2, limit = 1 }", "gpus", "SUP-05"),
     ] {
         only_error(
@@ -102,10 +76,7 @@ fn sup_04_sup_05_request_above_limit() {
 #[test]
 fn sup_10_cbr_02_backoff_and_breaker() {
     only_error(
-        &[program(
-            "web",
-            "[worker.restart]\nbackoff = { base = \"2m\" }\nbreaker = \"off\"",
-        )],
+        &[program("web", "[worker.restart]\nbackoff = { base = \"2m\" }\nbreaker = \"off\"")],
         "web.toml:4 worker.restart.backoff.base:",
         &["`worker.restart.backoff.cap` = \"60s\" (default)", "SUP-10"],
     );
@@ -123,10 +94,7 @@ fn sup_10_cbr_02_backoff_and_breaker() {
 #[test]
 fn ord_04_dependencies() {
     only_error(
-        &[
-            program("web", "depends_on = [\"databse\"]"),
-            program("database", ""),
-        ],
+        &[program("web", "depends_on = [\"databse\"]"), program("database", "")],
         "web.toml:3 worker.depends_on:",
         &["no worker `databse`", "did you mean `database`", "ORD-04"],
     );
@@ -136,15 +104,9 @@ fn ord_04_dependencies() {
         &["masked by /etc/reeve/workers.d/db.toml"],
     );
     only_error(
-        &[
-            program("web", "depends_on = [\"db\"]\norder = 10"),
-            program("db", "order = 20"),
-        ],
+        &[program("web", "depends_on = [\"db\"]\norder = 10"), program("db", "order = 20")],
         "web.toml:4 worker.order:",
-        &[
-            "`worker.order` = 20 (/etc/reeve/workers.d/db.toml:3)",
-            "ORD-04",
-        ],
+        &["`worker.order` = 20 (/etc/reeve/workers.d/db.toml:3)", "ORD-04"],
     );
 }
 
@@ -188,12 +150,7 @@ fn sup_02_sup_08_teams() {
     only_error(
         &files,
         "reeve.toml:2 teams.top.max_workers:",
-        &[
-            "may have 4 replicas",
-            "want 5",
-            "2 of db, 3 of web",
-            "SUP-08",
-        ],
+        &["may have 4 replicas", "want 5", "2 of db, 3 of web", "SUP-08"],
     );
     let files = [node("[teams.agents]"), program("web", "team = \"agnets\"")];
     let warnings = warnings(&files);
@@ -203,15 +160,11 @@ fn sup_02_sup_08_teams() {
 
 #[test]
 fn port_clashes() {
-    let scrape =
-        |port: &str| format!("[worker.metrics]\nscrape = \"http://127.0.0.1:{port}/metrics\"\n");
+    let scrape = |port: &str| format!("[worker.metrics]\nscrape = \"http://127.0.0.1:{port}/metrics\"\n");
     only_error(
         &[program("web", &scrape("9723"))],
         "web.toml:4 worker.metrics.scrape:",
-        &[
-            "port 9723",
-            "`metrics.listen` = \"127.0.0.1:9723\" (default)",
-        ],
+        &["port 9723", "`metrics.listen` = \"127.0.0.1:9723\" (default)"],
     );
     only_error(
         &[program("a", &scrape("8080")), program("b", &scrape("8080"))],
@@ -223,18 +176,13 @@ fn port_clashes() {
         "web.toml:5 worker.metrics.scrape:",
         &["port 8080", "`worker.replicas` = 2"],
     );
-    valid(&[
-        program("a", &format!("replicas = 2\n{}", scrape("{port}"))),
-        program("b", &scrape("8080")),
-    ]);
+    valid(&[program("a", &format!("replicas = 2\n{}", scrape("{port}"))), program("b", &scrape("8080"))]);
 }
 
 #[test]
 fn sup_06_a_selector_that_does_not_match_is_a_warning() {
-    let files = [
-        node("[node.labels]\nrole = \"gpu\""),
-        program("web", "node_selector = { role = \"core\", zone = \"a\" }"),
-    ];
+    let files =
+        [node("[node.labels]\nrole = \"gpu\""), program("web", "node_selector = { role = \"core\", zone = \"a\" }")];
     let warnings = warnings(&files);
     assert_eq!(
         warnings,
@@ -254,43 +202,22 @@ fn sup_05_gpus_are_not_assigned_yet() {
 #[test]
 fn sup_04_sup_07_requests_fit_the_host_and_the_team() {
     let ask = |replicas: u32, memory: &str| {
-        format!(
-            "replicas = {replicas}\n[worker.resources]\nmemory = {{ request = \"{memory}\" }}\n"
-        )
+        format!("replicas = {replicas}\n[worker.resources]\nmemory = {{ request = \"{memory}\" }}\n")
     };
     only_error(
-        &[
-            program("a", &ask(2, "100G")),
-            program("b", &ask(1, "60G")),
-            program("c", &ask(1, "50G")),
-        ],
+        &[program("a", &ask(2, "100G")), program("b", &ask(1, "60G")), program("c", &ask(1, "50G"))],
         "b.toml:5 worker.resources.memory.request:",
-        &[
-            "unplaceable",
-            "ask for 60G",
-            "256G of the host",
-            "56G are left",
-            "SUP-04",
-        ],
+        &["unplaceable", "ask for 60G", "256G of the host", "56G are left", "SUP-04"],
     );
     only_error(
-        &[
-            node("[teams.t]\nmemory_max = \"25%\""),
-            program("a", &format!("team = \"t\"\n{}", ask(1, "65G"))),
-        ],
+        &[node("[teams.t]\nmemory_max = \"25%\""), program("a", &format!("team = \"t\"\n{}", ask(1, "65G")))],
         "a.toml:6 worker.resources.memory.request:",
         &["64G of team `t`"],
     );
     only_error(
-        &[program(
-            "a",
-            "replicas = 10\n[worker.resources]\ncpu = { request = 6.5 }",
-        )],
+        &[program("a", "replicas = 10\n[worker.resources]\ncpu = { request = 6.5 }")],
         "a.toml:5 worker.resources.cpu.request:",
-        &[
-            "10 replicas of 6.5 CPUs ask for 65 CPUs",
-            "64 CPUs of the host",
-        ],
+        &["10 replicas of 6.5 CPUs ask for 65 CPUs", "64 CPUs of the host"],
     );
 }
 
@@ -302,36 +229,20 @@ fn ord_06_what_a_drain_waits_for_can_happen() {
             "web.toml:5 worker.drain.until.metric:",
             "worker.metrics.scrape",
         ),
-        (
-            "until = { exit = true }",
-            "web.toml:4 worker.drain.until.exit:",
-            "worker.drain.http",
-        ),
+        ("until = { exit = true }", "web.toml:4 worker.drain.until.exit:", "worker.drain.http"),
         (
             "signal = \"SIGUSR1\"\nuntil = { equals = 3 }",
             "web.toml:5 worker.drain.until.equals:",
             "worker.drain.until.metric",
         ),
-        (
-            "signal = \"SIGKILL\"",
-            "web.toml:4 worker.drain.signal:",
-            "leaves no time",
-        ),
-        (
-            "signal = \"SIGUSR1\"\nexec = [\"/bin/a\"]",
-            "web.toml:5 worker.drain.exec:",
-            "worker.drain.signal",
-        ),
+        ("signal = \"SIGKILL\"", "web.toml:4 worker.drain.signal:", "leaves no time"),
+        ("signal = \"SIGUSR1\"\nexec = [\"/bin/a\"]", "web.toml:5 worker.drain.exec:", "worker.drain.signal"),
         (
             "signal = \"SIGUSR1\"\nuntil = { exit = true, exec = [\"/bin/a\"] }",
             "web.toml:5 worker.drain.until.exec:",
             "worker.drain.until.exit",
         ),
     ] {
-        only_error(
-            &[program("web", &format!("[worker.drain]\n{lines}"))],
-            place,
-            &[word, ""],
-        );
+        only_error(&[program("web", &format!("[worker.drain]\n{lines}"))], place, &[word, ""]);
     }
 }

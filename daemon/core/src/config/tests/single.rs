@@ -5,41 +5,13 @@ use super::*;
 #[test]
 fn sup_14_unknown_key_is_an_error() {
     for (file, place, words) in [
-        (
-            node("[node]\nnmae = \"a\""),
-            "reeve.toml:2 node.nmae:",
-            &["did you mean `name`"][..],
-        ),
-        (
-            node("[nod]\nname = \"a\""),
-            "reeve.toml:1 nod:",
-            &["did you mean `node`"],
-        ),
-        (
-            node("[worker]\nexec = []"),
-            "reeve.toml:1 worker:",
-            &["workers.d/NAME.toml"],
-        ),
-        (
-            node("[teams.a]\ncpu_qouta = 1"),
-            "reeve.toml:2 teams.a.cpu_qouta:",
-            &["`cpu_quota`"],
-        ),
-        (
-            program("web", "replica = 3"),
-            "web.toml:3 worker.replica:",
-            &["`replicas`"],
-        ),
-        (
-            program("web", "Replicas = 3"),
-            "web.toml:3 worker.Replicas:",
-            &["`replicas`"],
-        ),
-        (
-            program("web", "zzz = 3"),
-            "web.toml:3 worker.zzz:",
-            &["expected one of", "depends_on"],
-        ),
+        (node("[node]\nnmae = \"a\""), "reeve.toml:2 node.nmae:", &["did you mean `name`"][..]),
+        (node("[nod]\nname = \"a\""), "reeve.toml:1 nod:", &["did you mean `node`"]),
+        (node("[worker]\nexec = []"), "reeve.toml:1 worker:", &["workers.d/NAME.toml"]),
+        (node("[teams.a]\ncpu_qouta = 1"), "reeve.toml:2 teams.a.cpu_qouta:", &["`cpu_quota`"]),
+        (program("web", "replica = 3"), "web.toml:3 worker.replica:", &["`replicas`"]),
+        (program("web", "Replicas = 3"), "web.toml:3 worker.Replicas:", &["`replicas`"]),
+        (program("web", "zzz = 3"), "web.toml:3 worker.zzz:", &["expected one of", "depends_on"]),
         (
             program("web", "[worker.sandbox]\nProtectSytem = true"),
             "web.toml:4 worker.sandbox.ProtectSytem:",
@@ -51,23 +23,12 @@ fn sup_14_unknown_key_is_an_error() {
             &["worker.resources.memory.limit"],
         ),
         (
-            program(
-                "web",
-                "[worker.probe.readiness]\ntcp = \"localhost:{port}\"\nnotify = true",
-            ),
+            program("web", "[worker.probe.readiness]\ntcp = \"localhost:{port}\"\nnotify = true"),
             "web.toml:5 worker.probe.readiness.notify:",
             &["worker.ready.notify"],
         ),
-        (
-            program("web", "[node]\nname = \"a\""),
-            "web.toml:3 node:",
-            &["belongs into reeve.toml"],
-        ),
-        (
-            program("web", "save_state = [\"/bin/a\"]"),
-            "web.toml:3 worker.save_state:",
-            &["`worker.drain.save_state`"],
-        ),
+        (program("web", "[node]\nname = \"a\""), "web.toml:3 node:", &["belongs into reeve.toml"]),
+        (program("web", "save_state = [\"/bin/a\"]"), "web.toml:3 worker.save_state:", &["`worker.drain.save_state`"]),
     ] {
         only_error(
             &[file],
@@ -85,21 +46,9 @@ fn sup_14_unknown_key_is_an_error() {
 #[test]
 fn sup_14_wrong_type_is_an_error() {
     for (file, place, words) in [
-        (
-            node("[node]\nname = 5"),
-            "reeve.toml:2 node.name:",
-            ["expected a name", "found the integer 5"],
-        ),
-        (
-            node("node = 5"),
-            "reeve.toml:1 node:",
-            ["expected a table with labels, name", "integer 5"],
-        ),
-        (
-            node("[node]\nlabels = { rank = 1 }"),
-            "reeve.toml:2 node.labels.rank:",
-            ["expected a text", "write \"1\""],
-        ),
+        (node("[node]\nname = 5"), "reeve.toml:2 node.name:", ["expected a name", "found the integer 5"]),
+        (node("node = 5"), "reeve.toml:1 node:", ["expected a table with labels, name", "integer 5"]),
+        (node("[node]\nlabels = { rank = 1 }"), "reeve.toml:2 node.labels.rank:", ["expected a text", "write \"1\""]),
         (
             node("[supervision]\ndamping = 5"),
             "reeve.toml:2 supervision.damping:",
@@ -146,10 +95,7 @@ fn sup_14_wrong_type_is_an_error() {
             ["list of program and arguments", "/bin/a"],
         ),
         (
-            worker(
-                "web",
-                "[worker]\nexec = [\"/bin/a\"]\nreplicas = 1979-05-27",
-            ),
+            worker("web", "[worker]\nexec = [\"/bin/a\"]\nreplicas = 1979-05-27"),
             "web.toml:3 worker.replicas:",
             ["integer", "the date 1979-05-27"],
         ),
@@ -162,86 +108,26 @@ fn sup_14_wrong_type_is_an_error() {
 fn sup_14_bad_value_is_an_error() {
     let probe = |line: &str| program("web", &format!("[worker.probe.liveness]\n{line}"));
     for (file, place, words) in [
-        (
-            node("[node]\nname = \"a/b\""),
-            "reeve.toml:2 node.name:",
-            "letters, digits",
-        ),
-        (
-            node("[node.labels]\n\"a b\" = \"c\""),
-            "reeve.toml:2 node.labels.\"a b\":",
-            "label name",
-        ),
-        (
-            node("[launcher]\nkind = \"sistemd\""),
-            "reeve.toml:2 launcher.kind:",
-            "did you mean `systemd`",
-        ),
-        (
-            node("[metrics]\nlisten = \"9723\""),
-            "reeve.toml:2 metrics.listen:",
-            "unix:/run",
-        ),
-        (
-            node("[teams.Big]\n"),
-            "reeve.toml:1 teams.Big:",
-            "team name \"Big\"",
-        ),
-        (
-            node("[teams.a]\ncpu_quota = \"200%\""),
-            "reeve.toml:2 teams.a.cpu_quota:",
-            "up to 100%",
-        ),
+        (node("[node]\nname = \"a/b\""), "reeve.toml:2 node.name:", "letters, digits"),
+        (node("[node.labels]\n\"a b\" = \"c\""), "reeve.toml:2 node.labels.\"a b\":", "label name"),
+        (node("[launcher]\nkind = \"sistemd\""), "reeve.toml:2 launcher.kind:", "did you mean `systemd`"),
+        (node("[metrics]\nlisten = \"9723\""), "reeve.toml:2 metrics.listen:", "unix:/run"),
+        (node("[teams.Big]\n"), "reeve.toml:1 teams.Big:", "team name \"Big\""),
+        (node("[teams.a]\ncpu_quota = \"200%\""), "reeve.toml:2 teams.a.cpu_quota:", "up to 100%"),
         (
             node("[supervision]\nrestart_rate = \"0/s\""),
             "reeve.toml:2 supervision.restart_rate:",
             "never let anything start",
         ),
-        (
-            node("[supervision.damping]\ncrashes = 1"),
-            "reeve.toml:2 supervision.damping.crashes:",
-            "from 2",
-        ),
-        (
-            node("[fleet]\nname = \"lab\"\nbrokers = [\"http://a\"]"),
-            "reeve.toml:3 fleet.brokers:",
-            "mqtts://",
-        ),
-        (
-            node("[fleet]\nvoters = [\"a\"]"),
-            "reeve.toml:1 fleet.name:",
-            "is missing",
-        ),
-        (
-            program("web", "replicas = -1"),
-            "web.toml:3 worker.replicas:",
-            "from 0 to 10000",
-        ),
-        (
-            program("web", "team = \"A\""),
-            "web.toml:3 worker.team:",
-            "team name \"A\"",
-        ),
-        (
-            program("web", "user = \"a b\""),
-            "web.toml:3 worker.user:",
-            "account",
-        ),
-        (
-            program("web", "working_directory = \"srv\""),
-            "web.toml:3 worker.working_directory:",
-            "absolute path",
-        ),
-        (
-            program("web", "credentials = [\"a/b\"]"),
-            "web.toml:3 worker.credentials:",
-            "name of a systemd credential",
-        ),
-        (
-            program("web", "depends_on = [\"a\", \"a\"]"),
-            "web.toml:3 worker.depends_on:",
-            "twice",
-        ),
+        (node("[supervision.damping]\ncrashes = 1"), "reeve.toml:2 supervision.damping.crashes:", "from 2"),
+        (node("[fleet]\nname = \"lab\"\nbrokers = [\"http://a\"]"), "reeve.toml:3 fleet.brokers:", "mqtts://"),
+        (node("[fleet]\nvoters = [\"a\"]"), "reeve.toml:1 fleet.name:", "is missing"),
+        (program("web", "replicas = -1"), "web.toml:3 worker.replicas:", "from 0 to 10000"),
+        (program("web", "team = \"A\""), "web.toml:3 worker.team:", "team name \"A\""),
+        (program("web", "user = \"a b\""), "web.toml:3 worker.user:", "account"),
+        (program("web", "working_directory = \"srv\""), "web.toml:3 worker.working_directory:", "absolute path"),
+        (program("web", "credentials = [\"a/b\"]"), "web.toml:3 worker.credentials:", "name of a systemd credential"),
+        (program("web", "depends_on = [\"a\", \"a\"]"), "web.toml:3 worker.depends_on:", "twice"),
         (
             program("web", "environment = { \"A-B\" = \"1\" }"),
             "web.toml:3 worker.environment.A-B:",
@@ -272,16 +158,8 @@ fn sup_14_bad_value_is_an_error() {
             "web.toml:4 worker.restart.remediation:",
             "a rate such as",
         ),
-        (
-            program("web", "[worker.drain]\ntimeout = \"0s\""),
-            "web.toml:4 worker.drain.timeout:",
-            "at least 1ms",
-        ),
-        (
-            program("web", "[worker.drain]\ntimeout = \"infinity\""),
-            "web.toml:4 worker.drain.timeout:",
-            "must end",
-        ),
+        (program("web", "[worker.drain]\ntimeout = \"0s\""), "web.toml:4 worker.drain.timeout:", "at least 1ms"),
+        (program("web", "[worker.drain]\ntimeout = \"infinity\""), "web.toml:4 worker.drain.timeout:", "must end"),
         (
             program("web", "[worker.drain]\nsignal = \"SIGUSER1\""),
             "web.toml:4 worker.drain.signal:",
@@ -292,11 +170,7 @@ fn sup_14_bad_value_is_an_error() {
             "web.toml:4 worker.drain.http:",
             "a method and a URL",
         ),
-        (
-            program("web", "[worker.stop]\nsignal = \"SIGSTOP\""),
-            "web.toml:4 worker.stop.signal:",
-            "reevectl pause",
-        ),
+        (program("web", "[worker.stop]\nsignal = \"SIGSTOP\""), "web.toml:4 worker.stop.signal:", "reevectl pause"),
         (
             program("web", "[worker.stop]\ntimeout = \"5 parsecs\""),
             "web.toml:4 worker.stop.timeout:",
@@ -317,51 +191,19 @@ fn sup_14_bad_value_is_an_error() {
             "web.toml:4 worker.rolling.max_unavailable:",
             "from 1",
         ),
-        (
-            probe("http = \"https://localhost:1/\""),
-            "web.toml:4 worker.probe.liveness.http:",
-            "plain http only",
-        ),
-        (
-            probe("http = \"http://localhost:99999/\""),
-            "web.toml:4 worker.probe.liveness.http:",
-            "a URL such as",
-        ),
-        (
-            probe("tcp = \"localhost\""),
-            "web.toml:4 worker.probe.liveness.tcp:",
-            "host and port",
-        ),
-        (
-            probe("exec = [\"check\"]"),
-            "web.toml:4 worker.probe.liveness.exec:",
-            "absolute path",
-        ),
-        (
-            worker("web", "[worker]\nexec = [\"python3\", \"a.py\"]"),
-            "web.toml:2 worker.exec:",
-            "\"/usr/bin/python3\"",
-        ),
-        (
-            worker("web", "[worker]\nexec = []"),
-            "web.toml:2 worker.exec:",
-            "an empty list",
-        ),
+        (probe("http = \"https://localhost:1/\""), "web.toml:4 worker.probe.liveness.http:", "plain http only"),
+        (probe("http = \"http://localhost:99999/\""), "web.toml:4 worker.probe.liveness.http:", "a URL such as"),
+        (probe("tcp = \"localhost\""), "web.toml:4 worker.probe.liveness.tcp:", "host and port"),
+        (probe("exec = [\"check\"]"), "web.toml:4 worker.probe.liveness.exec:", "absolute path"),
+        (worker("web", "[worker]\nexec = [\"python3\", \"a.py\"]"), "web.toml:2 worker.exec:", "\"/usr/bin/python3\""),
+        (worker("web", "[worker]\nexec = []"), "web.toml:2 worker.exec:", "an empty list"),
         (
             worker("web", "[worker]\nexec = [\"/bin/sh\", \"-c\", \"${HOME}\"]"),
             "web.toml:2 worker.exec:",
             "`{{` for a literal brace",
         ),
-        (
-            worker("web", "[worker]\nreplicas = 3"),
-            "web.toml:1 worker.exec:",
-            "is missing",
-        ),
-        (
-            worker("web", "# only a remark"),
-            "web.toml:0 worker.exec:",
-            "is missing",
-        ),
+        (worker("web", "[worker]\nreplicas = 3"), "web.toml:1 worker.exec:", "is missing"),
+        (worker("web", "# only a remark"), "web.toml:0 worker.exec:", "is missing"),
         (program("Web", ""), "Web.toml:0 :", "worker name \"Web\""),
     ] {
         only_error(&[file], place, &[words]);
@@ -372,10 +214,7 @@ fn sup_14_bad_value_is_an_error() {
 fn sup_14_syntax_errors_are_all_reported_and_others_with_them() {
     let text = "[worker]\nexec = [\"/bin/a\"]\nreplicas = = 3\nreplica = 4\n[worker.stop\ntimeout = \"30s\"\n";
     let errors = errors(&[worker("web", text), program("db", "zzz = 1")]);
-    let places: Vec<_> = errors
-        .iter()
-        .map(|e| e.split(' ').next().unwrap())
-        .collect();
+    let places: Vec<_> = errors.iter().map(|e| e.split(' ').next().unwrap()).collect();
     assert!(places.contains(&"web.toml:3"), "{errors:#?}");
     assert!(places.contains(&"web.toml:4"), "{errors:#?}");
     assert!(places.contains(&"web.toml:5"), "{errors:#?}");
@@ -385,10 +224,7 @@ fn sup_14_syntax_errors_are_all_reported_and_others_with_them() {
 #[test]
 fn a_syntax_error_hides_no_worker_from_those_that_depend_on_it() {
     only_error(
-        &[
-            worker("db", "[worker]\nexec = \n"),
-            program("web", "depends_on = [\"db\"]"),
-        ],
+        &[worker("db", "[worker]\nexec = \n"), program("web", "depends_on = [\"db\"]")],
         "db.toml:2",
         &["not valid TOML"],
     );
@@ -399,10 +235,7 @@ fn columns_are_counted_in_characters() {
     let file = worker("web", "worker = { exec = [\"/bin/é\"], replica = 1 }");
     let loaded = load(&[file], &host());
     let d = &loaded.diagnostics[0];
-    assert_eq!(
-        (d.line, d.column, d.key.as_str()),
-        (1, 31, "worker.replica")
-    );
+    assert_eq!((d.line, d.column, d.key.as_str()), (1, 31, "worker.replica"));
     assert_eq!(
         d.to_string(),
         "/etc/reeve/workers.d/web.toml:1:31: error: worker.replica: unknown key; did you mean `replicas`?"
@@ -413,28 +246,16 @@ fn columns_are_counted_in_characters() {
 fn a_remark_on_a_whole_file_names_no_line() {
     let loaded = load(&[program("Web", "")], &host());
     let text = loaded.diagnostics[0].to_string();
-    assert!(
-        text.starts_with("/etc/reeve/workers.d/Web.toml: error: worker name"),
-        "{text}"
-    );
+    assert!(text.starts_with("/etc/reeve/workers.d/Web.toml: error: worker name"), "{text}");
 }
 
 #[test]
 fn sup_14_all_mistakes_are_reported_at_once() {
     let files = [
         node("[node]\nnmae = \"x\"\n[launcher]\nkind = 3\n[metrics]\nlisten = \"here\"\n"),
-        program(
-            "a",
-            "replicas = \"x\"\ndepends_on = [\"nobody\"]\n[worker.stop]\nsignal = \"SIGFOO\"\ntimeout = 5\n",
-        ),
-        program(
-            "b",
-            "depends_on = [\"c\"]\n[worker.resources]\ncpu = { request = 4, limit = 2 }\n",
-        ),
-        program(
-            "c",
-            "depends_on = [\"b\"]\n[worker.restart]\npolicy = \"maybe\"\n",
-        ),
+        program("a", "replicas = \"x\"\ndepends_on = [\"nobody\"]\n[worker.stop]\nsignal = \"SIGFOO\"\ntimeout = 5\n"),
+        program("b", "depends_on = [\"c\"]\n[worker.resources]\ncpu = { request = 4, limit = 2 }\n"),
+        program("c", "depends_on = [\"b\"]\n[worker.restart]\npolicy = \"maybe\"\n"),
         worker("d", "[worker\nexec = [\"/bin/d\"]\n"),
     ];
     let errors = errors(&files);
@@ -451,10 +272,7 @@ fn sup_14_all_mistakes_are_reported_at_once() {
         "c.toml:5 worker.restart.policy",
         "d.toml:1",
     ] {
-        assert!(
-            errors.iter().any(|e| e.starts_with(wanted)),
-            "{wanted} in {errors:#?}"
-        );
+        assert!(errors.iter().any(|e| e.starts_with(wanted)), "{wanted} in {errors:#?}");
     }
     assert_eq!(errors.len(), 11, "{errors:#?}");
 }

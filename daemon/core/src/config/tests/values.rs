@@ -27,17 +27,9 @@ fn what_is_rendered_reads_back() {
         let figure = random.next() >> (random.below(63) + 1);
         let duration = Duration::from_micros(figure % (90 * 31_557_600_000_000));
         let text = units::render_duration(duration);
-        assert_eq!(
-            units::parse_duration(&text),
-            Ok(duration),
-            "round {round}: {text}"
-        );
+        assert_eq!(units::parse_duration(&text), Ok(duration), "round {round}: {text}");
         let text = units::render_size(figure);
-        assert_eq!(
-            units::parse_size(&text),
-            Ok(figure),
-            "round {round}: {text}"
-        );
+        assert_eq!(units::parse_size(&text), Ok(figure), "round {round}: {text}");
         let cpu = figure % 10_000_000 + 1;
         let text = units::render_cpu(cpu);
         assert_eq!(units::parse_cpu(&text), Ok(cpu), "round {round}: {text}");
@@ -67,27 +59,11 @@ fn durations_are_spelled_as_in_systemd() {
         ("7us", 7),
         ("1M", 2_629_800_000_000),
     ] {
-        assert_eq!(
-            units::parse_duration(text),
-            Ok(Duration::from_micros(micros)),
-            "{text}"
-        );
+        assert_eq!(units::parse_duration(text), Ok(Duration::from_micros(micros)), "{text}");
     }
-    for bad in [
-        "",
-        " ",
-        "s",
-        "-1s",
-        "1..5s",
-        "5x",
-        "5s x",
-        "infinity",
-        "1e3s",
-        "101y",
-        "99999999999999999999y",
-        "1.",
-        "é",
-    ] {
+    for bad in
+        ["", " ", "s", "-1s", "1..5s", "5x", "5s x", "infinity", "1e3s", "101y", "99999999999999999999y", "1.", "é"]
+    {
         assert!(units::parse_duration(bad).is_err(), "{bad}");
     }
 }
@@ -108,9 +84,7 @@ fn sizes_are_to_the_base_1024() {
     ] {
         assert_eq!(units::parse_size(text), Ok(bytes), "{text}");
     }
-    for bad in [
-        "", "G", "-1G", "8X", "16E", "99E", "infinity", "8Gib", "8 G B",
-    ] {
+    for bad in ["", "G", "-1G", "8X", "16E", "99E", "infinity", "8Gib", "8 G B"] {
         assert!(units::parse_size(bad).is_err(), "{bad}");
     }
     for bad in ["", "0", "%", "-1", "two", "1e9"] {
@@ -148,11 +122,7 @@ fn templates_expand() {
 }
 
 fn web(rest: &str) -> std::sync::Arc<Worker> {
-    valid(&[program("web", rest)])
-        .workers
-        .into_values()
-        .next()
-        .unwrap()
+    valid(&[program("web", rest)]).workers.into_values().next().unwrap()
 }
 
 #[test]

@@ -8,11 +8,7 @@ use crate::ids::{TeamName, WorkerName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Dependencies exist, form no circle and do not contradict the order (ORD-04).
-pub(super) fn dependencies(
-    merged: &Merged,
-    built: &BTreeMap<WorkerName, Built<'_>>,
-    report: &mut Report,
-) {
+pub(super) fn dependencies(merged: &Merged, built: &BTreeMap<WorkerName, Built<'_>>, report: &mut Report) {
     const KEY: &str = "worker.depends_on";
     let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, Built { doc, worker }) in built {
@@ -78,15 +74,10 @@ pub(super) fn teams(
     }
     for Built { doc, worker } in built.values() {
         let known = config.teams.contains_key(&worker.team);
-        let near = suggest::nearest(
-            worker.team.as_str(),
-            config.teams.keys().map(TeamName::as_str),
-        );
+        let near = suggest::nearest(worker.team.as_str(), config.teams.keys().map(TeamName::as_str));
         if let (false, Some(near)) = (known, near) {
-            let text = format!(
-                "there is no section [teams.{}], so it has no limits; did you mean `{near}`?",
-                worker.team
-            );
+            let text =
+                format!("there is no section [teams.{}], so it has no limits; did you mean `{near}`?", worker.team);
             report.warning(doc, "worker.team", text);
         }
     }
@@ -98,18 +89,12 @@ fn sizes(doc: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Rep
         let Some(most) = team.max_workers else {
             continue;
         };
-        let mut members: Vec<_> = placed
-            .iter()
-            .filter(|b| line(config, &b.worker.team).contains(&name))
-            .collect();
+        let mut members: Vec<_> = placed.iter().filter(|b| line(config, &b.worker.team).contains(&name)).collect();
         members.sort_by_key(|b| &b.worker.name);
         let total: u64 = members.iter().map(|b| u64::from(b.worker.replicas)).sum();
         let trusted = members.iter().all(|b| !b.doc.is_bad("worker.replicas"));
         if total > u64::from(most) && trusted {
-            let parts: Vec<_> = members
-                .iter()
-                .map(|b| format!("{} of {}", b.worker.replicas, b.worker.name))
-                .collect();
+            let parts: Vec<_> = members.iter().map(|b| format!("{} of {}", b.worker.replicas, b.worker.name)).collect();
             let text = format!(
                 "team `{name}` may have {most} replicas and its workers want {total}: {} (SUP-08)",
                 parts.join(", ")
@@ -122,10 +107,7 @@ fn sizes(doc: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Rep
 /// A team and those above it, innermost first; ends at a circle.
 pub(super) fn line<'a>(config: &'a Config, team: &'a TeamName) -> Vec<&'a TeamName> {
     let mut line = vec![team];
-    while let Some(parent) = line
-        .last()
-        .and_then(|team| config.teams.get(*team))
-        .and_then(|team| team.parent.as_ref())
+    while let Some(parent) = line.last().and_then(|team| config.teams.get(*team)).and_then(|team| team.parent.as_ref())
     {
         if line.contains(&parent) {
             break;
@@ -167,18 +149,9 @@ fn circles(mut edges: BTreeMap<&str, Vec<&str>>) -> Vec<Vec<String>> {
             }
             walk.push(next);
         };
-        let smallest = circle
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, name)| **name)
-            .map_or(0, |(at, _)| at);
+        let smallest = circle.iter().enumerate().min_by_key(|(_, name)| **name).map_or(0, |(at, _)| at);
         let names = circle.iter().cycle().skip(smallest);
-        found.push(
-            names
-                .take(circle.len() + 1)
-                .map(|name| (*name).to_owned())
-                .collect(),
-        );
+        found.push(names.take(circle.len() + 1).map(|name| (*name).to_owned()).collect());
         for name in circle {
             edges.remove(name);
         }

@@ -15,22 +15,13 @@ pub(super) fn placed<'a>(
     built: &'a BTreeMap<WorkerName, Built<'a>>,
     report: &mut Report,
 ) -> Vec<&'a Built<'a>> {
-    let mut placed: Vec<_> = built
-        .values()
-        .filter(|built| belongs(config, built, report))
-        .collect();
+    let mut placed: Vec<_> = built.values().filter(|built| belongs(config, built, report)).collect();
     placed.sort_by_key(|built| built.worker.order);
     placed
 }
 
 /// Checks that there is room for all of them, and a port.
-pub(super) fn check(
-    node: &Doc<'_>,
-    config: &Config,
-    host: &HostFacts,
-    placed: &[&Built<'_>],
-    report: &mut Report,
-) {
+pub(super) fn check(node: &Doc<'_>, config: &Config, host: &HostFacts, placed: &[&Built<'_>], report: &mut Report) {
     room(config, host, placed, report);
     ports(node, config, placed, report);
 }
@@ -49,18 +40,12 @@ fn belongs(config: &Config, built: &Built<'_>, report: &mut Report) -> bool {
         })
         .collect();
     if !missing.is_empty() {
-        let text = format!(
-            "unplaceable on node `{}`: it wants {} (SUP-06)",
-            config.node.name,
-            missing.join(", ")
-        );
+        let text = format!("unplaceable on node `{}`: it wants {} (SUP-06)", config.node.name, missing.join(", "));
         report.warning(doc, "worker.node_selector", text);
     }
     let gpus = worker.resources.gpus_request;
     if gpus > 0 {
-        let text = format!(
-            "unplaceable: it asks for {gpus} GPUs, and this version cannot assign GPUs yet (SUP-05)"
-        );
+        let text = format!("unplaceable: it asks for {gpus} GPUs, and this version cannot assign GPUs yet (SUP-05)");
         report.warning(doc, "worker.resources.gpus.request", text);
     }
     missing.is_empty() && gpus == 0
@@ -81,13 +66,7 @@ fn room(config: &Config, host: &HostFacts, placed: &[&Built<'_>], report: &mut R
     let cpus = u64::from(host.cpus) * 100;
     for (resource, all) in [("cpu", cpus), ("memory", host.memory)] {
         let owner = "the host".to_owned();
-        stocks.push(Stock {
-            resource,
-            owner,
-            team: None,
-            all,
-            left: all,
-        });
+        stocks.push(Stock { resource, owner, team: None, all, left: all });
         for (name, team) in &config.teams {
             let share = match resource {
                 "cpu" => team.cpu_quota,
@@ -106,10 +85,7 @@ fn room(config: &Config, host: &HostFacts, placed: &[&Built<'_>], report: &mut R
         }
     }
     for Built { doc, worker } in placed {
-        let line: Vec<_> = line(config, &worker.team)
-            .into_iter()
-            .map(|team| team.as_str())
-            .collect();
+        let line: Vec<_> = line(config, &worker.team).into_iter().map(|team| team.as_str()).collect();
         for stock in &mut stocks {
             if stock.team.is_none_or(|team| line.contains(&team)) {
                 take(stock, doc, worker, report);
@@ -120,9 +96,7 @@ fn room(config: &Config, host: &HostFacts, placed: &[&Built<'_>], report: &mut R
 
 fn take(stock: &mut Stock<'_>, doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     let (request, render): (_, fn(u64) -> String) = match stock.resource {
-        "cpu" => (worker.resources.cpu_request, |n| {
-            format!("{} CPUs", render_cpu(n))
-        }),
+        "cpu" => (worker.resources.cpu_request, |n| format!("{} CPUs", render_cpu(n))),
         _ => (worker.resources.memory_request, render_size),
     };
     let Some(request) = request else {
@@ -160,12 +134,7 @@ fn of(share: Share, whole: u64) -> u64 {
 /// A fixed loopback port belongs to one replica of one worker.
 fn ports(node: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Report) {
     let mut taken: BTreeMap<u16, (String, String)> = BTreeMap::new();
-    if let Some(port) = config
-        .metrics
-        .listen
-        .as_deref()
-        .and_then(address::listen_port)
-    {
+    if let Some(port) = config.metrics.listen.as_deref().and_then(address::listen_port) {
         let side = node.side("metrics.listen");
         taken.insert(port, (String::new(), side));
     }
@@ -184,9 +153,7 @@ fn ports(node: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Re
         for (key, port) in fixed {
             match taken.get(&port) {
                 Some((owner, side)) if owner != name => {
-                    let text = format!(
-                        "port clash: port {port} is taken by {side}; expected {{port}} or another port"
-                    );
+                    let text = format!("port clash: port {port} is taken by {side}; expected {{port}} or another port");
                     report.error(doc, key, &[], text);
                 }
                 Some(_) => {}
@@ -203,24 +170,11 @@ fn ports(node: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Re
 fn fixed_ports(worker: &Worker) -> Vec<(&'static str, u16)> {
     let mut found = Vec::new();
     let mut add = |key, address: Result<address::Address, String>| {
-        found.extend(
-            address
-                .ok()
-                .and_then(|a| a.loopback_port())
-                .map(|port| (key, port)),
-        );
+        found.extend(address.ok().and_then(|a| a.loopback_port()).map(|port| (key, port)));
     };
     for (probe, http, tcp) in [
-        (
-            &worker.liveness,
-            "worker.probe.liveness.http",
-            "worker.probe.liveness.tcp",
-        ),
-        (
-            &worker.readiness,
-            "worker.probe.readiness.http",
-            "worker.probe.readiness.tcp",
-        ),
+        (&worker.liveness, "worker.probe.liveness.http", "worker.probe.liveness.tcp"),
+        (&worker.readiness, "worker.probe.readiness.http", "worker.probe.readiness.tcp"),
     ] {
         match probe.as_ref().map(|probe| &probe.check) {
             Some(Check::Http(url)) => add(http, address::http(url)),

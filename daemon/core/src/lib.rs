@@ -5,6 +5,8 @@
 //! in, facts arrive as events, consequences leave as effects.
 
 pub mod config;
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod desired;
 pub mod effect;
 mod engine;

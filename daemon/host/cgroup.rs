@@ -145,7 +145,12 @@ impl Group {
         // A lower limit first reclaims, then kills: high before max.
         let high = memory.map(|m| m / 10 * 9);
         set(memory.is_some(), "memory.high", &bytes(high), "memory.high");
-        set(memory.is_some(), "memory.max", &bytes(memory), "memory limit");
+        set(
+            memory.is_some(),
+            "memory.max",
+            &bytes(memory),
+            "memory limit",
+        );
         set(false, "memory.oom.group", "1", "");
         let low = limits.memory_request;
         let text = low.unwrap_or(0).to_string();
@@ -220,7 +225,10 @@ impl Group {
 
 fn cpu_max(hundredths: Option<u64>) -> String {
     match hundredths {
-        Some(h) => format!("{} {CPU_PERIOD}", h.saturating_mul(CPU_PERIOD / 100).max(1000)),
+        Some(h) => format!(
+            "{} {CPU_PERIOD}",
+            h.saturating_mul(CPU_PERIOD / 100).max(1000)
+        ),
         None => format!("max {CPU_PERIOD}"),
     }
 }

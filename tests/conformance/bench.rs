@@ -25,13 +25,29 @@ pub enum Outcome {
 /// A case on its way.
 pub type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// What a case works with.
-pub struct Bench {
+/// Reads the log of a run.
+pub type Tail = Box<dyn Fn(&ReplicaId, RunId) -> Pin<Box<dyn Future<Output = Vec<String>>>>>;
+
+/// What the suite must know of the launcher under test.
+pub struct Subject {
     pub launcher: Box<dyn Launcher>,
+    pub events: UnboundedReceiver<LauncherEvent>,
+    /// The root of its files; removed with the bench.
+    pub root: tempfile::TempDir,
     /// Where credentials are looked for.
     pub etc: PathBuf,
     /// Whether memory and tasks can be limited here.
     pub limits: bool,
+    pub tail: Tail,
+}
+
+/// What a case works with.
+pub struct Bench {
+    pub launcher: Box<dyn Launcher>,
+    pub root: tempfile::TempDir,
+    pub etc: PathBuf,
+    pub limits: bool,
+    pub tail: Tail,
     events: UnboundedReceiver<LauncherEvent>,
     backlog: VecDeque<LauncherEvent>,
     folder: tempfile::TempDir,
@@ -48,20 +64,17 @@ pub struct Started {
 }
 
 impl Bench {
-    pub fn new(
-        launcher: Box<dyn Launcher>,
-        events: UnboundedReceiver<LauncherEvent>,
-        etc: PathBuf,
-        limits: bool,
-    ) -> Self {
+    pub fn new(subject: Subject) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(folder.path(), open).unwrap();
         Self {
-            launcher,
-            etc,
-            limits,
-            events,
+            launcher: subject.launcher,
+            root: subject.root,
+            etc: subject.etc,
+            limits: subject.limits,
+            tail: subject.tail,
+            events: subject.events,
             backlog: VecDeque::new(),
             folder,
             token: 0,
@@ -212,7 +225,11 @@ impl Bench {
         };
         match tokio::time::timeout(patience(), wait).await {
             Ok(found) => found,
-            Err(_) => panic!("no {what} within {:?}; seen: {:?}", patience(), self.backlog),
+            Err(_) => panic!(
+                "no {what} within {:?}; seen: {:?}",
+                patience(),
+                self.backlog
+            ),
         }
     }
 
@@ -227,7 +244,11 @@ impl Bench {
     /// The content of a file, once it ends in a line break.
     pub async fn text_of(&self, name: &str) -> String {
         let path = self.file(name);
-        let whole = || std::fs::read_to_string(&path).ok().filter(|t| t.ends_with('\n'));
+        let whole = || {
+            std::fs::read_to_string(&path)
+                .ok()
+                .filter(|t| t.ends_with('\n'))
+        };
         until(&format!("{name} is written"), || whole().is_some()).await;
         whole().unwrap()
     }
@@ -248,7 +269,10 @@ pub fn patience() -> Duration {
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + patience();
     while !holds() {
-        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not in time: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -269,7 +293,8 @@ pub fn frozen(run: &Started) -> bool {
     match &run.cgroup {
         Some(group) => std::fs::read_to_string(Path::new(group).join("cgroup.events"))
             .is_ok_and(|t| t.contains("frozen 1")),
-        None => state(run.pid) == Some('T'),
+        // A process that waits for its child to execute is not stopped itself while the child is.
+        None => matches!(state(run.pid), Some('T' | 'D')),
     }
 }
 

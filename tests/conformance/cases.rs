@@ -41,6 +41,7 @@ cases! {
     descriptors_and_signals_are_clean
     many_fast_runs_each_start_and_exit_once
     a_flooded_log_blocks_nobody
+    log_lines_are_kept_by_run
     two_runs_of_one_replica_in_sequence
     requests_for_an_unknown_run_are_ignored
     the_list_holds_what_runs
@@ -82,8 +83,13 @@ async fn missing_binary_is_named(b: &mut Bench) -> Outcome {
 async fn no_permission_is_named(b: &mut Bench) -> Outcome {
     let path = b.file("not-executable");
     std::fs::write(&path, "#!/bin/sh\n").unwrap();
-    let error = b.start_fails(b.spec("web/1", &[path.to_str().unwrap()])).await;
-    assert!(error.contains("not-executable: permission denied"), "{error}");
+    let error = b
+        .start_fails(b.spec("web/1", &[path.to_str().unwrap()]))
+        .await;
+    assert!(
+        error.contains("not-executable: permission denied"),
+        "{error}"
+    );
     Outcome::Done
 }
 
@@ -91,7 +97,9 @@ async fn missing_interpreter_is_named(b: &mut Bench) -> Outcome {
     let path = b.file("script");
     std::fs::write(&path, "#!/usr/bin/nope\n").unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    let error = b.start_fails(b.spec("web/1", &[path.to_str().unwrap()])).await;
+    let error = b
+        .start_fails(b.spec("web/1", &[path.to_str().unwrap()]))
+        .await;
     assert!(error.contains("script: "), "{error}");
     Outcome::Done
 }
@@ -256,7 +264,8 @@ async fn kill_of_a_frozen_worker_ends(b: &mut Bench) -> Outcome {
 async fn arguments_and_environment_arrive(b: &mut Bench) -> Outcome {
     let script = "printf '%s|' \"$0\" \"$@\" \"$GREETING\" > {folder}/out; env >> {folder}/out";
     let mut spec = b.shell("web/1", script);
-    spec.exec.extend(["zero", "one two", "", "ü$HOME"].map(str::to_owned));
+    spec.exec
+        .extend(["zero", "one two", "", "ü$HOME"].map(str::to_owned));
     let greeting = "a b\"c'd".to_owned();
     spec.environment = BTreeMap::from([("GREETING".to_owned(), greeting)]);
     spec.working_directory = Some("/usr".to_owned());
@@ -267,8 +276,14 @@ async fn arguments_and_environment_arrive(b: &mut Bench) -> Outcome {
     for part in ["PATH=/", "HOME=/", "USER=", "PWD=/usr\n"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    assert!(text.contains(&format!("INVOCATION_ID={}\n", run.run)), "{text}");
-    assert!(!text.contains("CARGO_"), "the daemon's own environment: {text}");
+    assert!(
+        text.contains(&format!("INVOCATION_ID={}\n", run.run)),
+        "{text}"
+    );
+    assert!(
+        !text.contains("CARGO_"),
+        "the daemon's own environment: {text}"
+    );
     Outcome::Done
 }
 
@@ -356,7 +371,12 @@ async fn descriptors_and_signals_are_clean(b: &mut Bench) -> Outcome {
     assert!(text.starts_with("0 1 2 3 Sig"), "{text}");
     let masks = text.lines().filter_map(|l| l.split_once(":\t"));
     assert!(masks.clone().count() == 2, "{text}");
-    assert!(masks.clone().all(|(_, m)| m.trim_start_matches('0').is_empty()), "{text}");
+    assert!(
+        masks
+            .clone()
+            .all(|(_, m)| m.trim_start_matches('0').is_empty()),
+        "{text}"
+    );
     Outcome::Done
 }
 
@@ -386,7 +406,9 @@ async fn many_fast_runs_each_start_and_exit_once(b: &mut Bench) -> Outcome {
 }
 
 async fn a_flooded_log_blocks_nobody(b: &mut Bench) -> Outcome {
-    let flood = b.start(b.spec("flood/1", &["/usr/bin/yes", "a line of no great interest"])).await;
+    let flood = b
+        .start(b.spec("flood/1", &["/usr/bin/yes", "a line of no great interest"]))
+        .await;
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
         let began = Instant::now();
@@ -398,6 +420,33 @@ async fn a_flooded_log_blocks_nobody(b: &mut Bench) -> Outcome {
     let grace = Duration::from_secs(1000);
     b.launcher.stop(&flood.replica, flood.run, 15, grace);
     assert_eq!(b.exit_status(&flood).await, ExitStatus::Signal(15));
+    Outcome::Done
+}
+
+async fn log_lines_are_kept_by_run(b: &mut Bench) -> Outcome {
+    let mut runs = Vec::new();
+    for (script, lines) in [
+        (
+            "echo out; echo err >&2; printf 'no end'; exit 1",
+            vec!["out", "err", "no end"],
+        ),
+        ("exit 0", vec![]),
+        (
+            "sleep 1000 & i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; done; kill $$",
+            vec!["60"],
+        ),
+    ] {
+        let run = b.start(b.shell("web/1", script)).await;
+        b.exited(&run).await;
+        runs.push((run, lines));
+    }
+    for (run, lines) in runs {
+        let tail = (b.tail)(&run.replica, run.run).await;
+        assert!(tail.len() <= 50);
+        let last = &tail[tail.len().saturating_sub(lines.len())..];
+        assert_eq!(last, lines.as_slice());
+        assert!(tail.len() == lines.len() || tail.len() == 50, "{tail:?}");
+    }
     Outcome::Done
 }
 
@@ -518,7 +567,10 @@ async fn fork_bomb_stays_within_tasks_max(b: &mut Bench) -> Outcome {
     if !b.limits {
         return Outcome::Skipped("no pids controller".to_owned());
     }
-    let mut spec = b.shell("web/1", "bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done");
+    let mut spec = b.shell(
+        "web/1",
+        "bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done",
+    );
     spec.limits.tasks_max = Some(40);
     let run = b.start(spec).await;
     let group = run.cgroup.clone().unwrap();

@@ -7,7 +7,7 @@
 mod bench;
 mod cases;
 
-pub use bench::{Bench, Outcome};
+pub use bench::{Bench, Outcome, Subject, alive, until};
 pub use cases::CASES;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

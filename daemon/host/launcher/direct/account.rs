@@ -50,10 +50,10 @@ pub(super) fn resolve(
         account.gid = user.gid.as_raw();
         account.home = user.dir.to_string_lossy().into_owned();
         account.name = user.name;
-        groups = Some(
-            getgrouplist(&login, user.gid)
-                .map_err(|e| format!("user {name:?}: its groups could not be read: {}", e.desc()))?,
-        );
+        groups =
+            Some(getgrouplist(&login, user.gid).map_err(|e| {
+                format!("user {name:?}: its groups could not be read: {}", e.desc())
+            })?);
     }
     if let Some(name) = group {
         account.gid = find_group(name)?.as_raw();
@@ -90,7 +90,10 @@ fn find_user(name: &str) -> Result<User, String> {
     match found {
         Ok(Some(user)) => Ok(user),
         Ok(None) => Err(format!("unknown user {name:?}")),
-        Err(e) => Err(format!("user {name:?} could not be looked up: {}", e.desc())),
+        Err(e) => Err(format!(
+            "user {name:?} could not be looked up: {}",
+            e.desc()
+        )),
     }
 }
 
@@ -101,7 +104,10 @@ fn find_group(name: &str) -> Result<Gid, String> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
         Ok(None) => Err(format!("unknown group {name:?}")),
-        Err(e) => Err(format!("group {name:?} could not be looked up: {}", e.desc())),
+        Err(e) => Err(format!(
+            "group {name:?} could not be looked up: {}",
+            e.desc()
+        )),
     }
 }
 
@@ -122,8 +128,15 @@ mod tests {
     fn asking_for_ourselves_changes_nothing() {
         let own = own();
         let uid = own.uid.to_string();
-        assert_eq!(resolve(&own, None, None).ok().and_then(|a| a.identity), None);
-        if User::from_uid(Uid::from_raw(own.uid)).ok().flatten().is_some() {
+        assert_eq!(
+            resolve(&own, None, None).ok().and_then(|a| a.identity),
+            None
+        );
+        if User::from_uid(Uid::from_raw(own.uid))
+            .ok()
+            .flatten()
+            .is_some()
+        {
             let same = resolve(&own, Some(&uid), None);
             assert_eq!(same.map(|a| a.identity), Ok(None));
         }

@@ -45,7 +45,10 @@ pub(super) fn provide(
             .create(above)
             .map_err(fail)?;
     }
-    DirBuilder::new().mode(0o700).create(&target).map_err(fail)?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&target)
+        .map_err(fail)?;
     for name in &spec.credentials {
         copy(&paths.etc.join("credentials"), name, &target, account)
             .map_err(|e| format!("credential {name:?}: {e}"))?;

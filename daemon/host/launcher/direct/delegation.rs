@@ -55,6 +55,11 @@ impl Tree {
         &self.base
     }
 
+    /// The controllers that limits can rely on.
+    pub(super) fn controllers(&self) -> &[&'static str] {
+        &self.controllers
+    }
+
     /// Kills and removes what is in there from before. Bounded by two seconds.
     pub(super) fn sweep(&self) {
         sweep(&self.base);

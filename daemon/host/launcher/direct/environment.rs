@@ -72,7 +72,9 @@ impl Reader<'_> {
         }
         let key = key.trim_end();
         let plain = |c: char| c == '_' || c.is_ascii_alphanumeric();
-        if key.is_empty() || !key.chars().all(plain) || key.starts_with(|c: char| c.is_ascii_digit())
+        if key.is_empty()
+            || !key.chars().all(plain)
+            || key.starts_with(|c: char| c.is_ascii_digit())
         {
             return Err(format!("line {line}: {key:?} is not a variable name"));
         }
@@ -157,7 +159,10 @@ mod tests {
     #[test]
     fn sup_14_mistakes_name_the_line() {
         for (text, error) in [
-            ("A=1\nnonsense\n", "line 2: expected KEY=VALUE, found \"nonsense\""),
+            (
+                "A=1\nnonsense\n",
+                "line 2: expected KEY=VALUE, found \"nonsense\"",
+            ),
             ("A='open\n", "line 1: the quote ' is never closed"),
             ("1A=x", "line 1: \"1A\" is not a variable name"),
             ("export A=x", "line 1: \"export A\" is not a variable name"),

@@ -26,10 +26,17 @@ pub(super) fn children() -> Vec<i32> {
     let own = getpid().as_raw();
     let mut found = Vec::new();
     let mut known = false;
-    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+    for thread in fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
             known = true;
-            found.extend(text.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok()));
+            found.extend(
+                text.split_ascii_whitespace()
+                    .filter_map(|p| p.parse::<i32>().ok()),
+            );
         }
     }
     if !known {

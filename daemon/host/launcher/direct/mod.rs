@@ -44,9 +44,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reeve_core::config::Resources;
-use reeve_core::{
-    Applied, Found, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, TeamName,
-};
+use reeve_core::{Applied, Found, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, TeamName};
 use runs::{Run, Runs};
 use std::collections::BTreeSet;
 use std::io;
@@ -134,7 +132,7 @@ impl DirectLauncher {
         };
         let runs = Runs::new(common, tree, logs.clone(), events, spawner);
         let shared = Arc::new(Shared {
-            watch: AsyncFd::register(Watch::new()?)?,
+            watch: Watch::register()?,
             runs: Mutex::new(runs),
         });
         let child_ends = signal(SignalKind::child())?;
@@ -149,6 +147,13 @@ impl DirectLauncher {
             tasks,
             swept: false,
         })
+    }
+
+    /// The cgroup controllers that limits can rely on; empty where limits cannot be enforced.
+    pub fn controllers(&self) -> Vec<&'static str> {
+        let runs = self.shared.runs();
+        let tree = runs.tree.as_ref();
+        tree.map_or_else(Vec::new, |t| t.controllers().to_vec())
     }
 
     /// What workers have printed.
@@ -212,7 +217,10 @@ impl Launcher for DirectLauncher {
             }
             let left = family::sweep(&runs.common.marked());
             if left > 0 {
-                tracing::warn!(processes = left, "killed what an earlier daemon had left behind");
+                tracing::warn!(
+                    processes = left,
+                    "killed what an earlier daemon had left behind"
+                );
             }
         }
         for run in runs.live.values().filter(|r| r.is_started()) {

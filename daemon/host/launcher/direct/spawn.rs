@@ -27,6 +27,7 @@ use std::ptr;
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLOSE_RANGE_UNSHARE: libc::c_long = 2;
+const CLOSE_RANGE_CLOEXEC: libc::c_long = 4;
 const STACK: usize = 64 * 1024;
 /// Kernel signals are numbered 1 to 64.
 const SIGNALS: c_int = 64;
@@ -418,6 +419,9 @@ unsafe fn become_program(orders: &Orders) -> (Step, Errno) {
                 return fail(Step::Descriptors);
             }
         }
+        // Ours close by themselves; who started the daemon may have left others open.
+        let (first, last) = (3, libc::c_uint::MAX);
+        libc::syscall(libc::SYS_close_range, first, last, CLOSE_RANGE_CLOEXEC);
         libc::syscall(
             libc::SYS_prlimit64,
             0,

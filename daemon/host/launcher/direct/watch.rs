@@ -8,7 +8,9 @@
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Events taken at a time; the loop gets its turn in between.
 const BATCH: usize = 64;
@@ -32,15 +34,13 @@ impl AsRawFd for Watch {
     }
 }
 
-impl AsFd for Watch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.0.as_fd()
-    }
-}
-
 impl Watch {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    /// A new one, registered with the runtime.
+    pub(super) fn register() -> io::Result<AsyncFd<Self>> {
+        let watch = Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        // SAFETY: the descriptor is owned by the `Epoll` within, which nothing takes out or replaces.
+        let registered = unsafe { AsyncFd::register_with_interest(watch, Interest::READABLE) };
+        registered.map_err(Into::into)
     }
 
     /// Watches the descriptor for the run of this key.

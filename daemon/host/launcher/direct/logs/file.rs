@@ -188,7 +188,8 @@ mod tests {
         let now = Instant::now();
         let long = "x".repeat(1000);
         for n in 0..4000u32 {
-            file.append(&[line(1, &format!("{n} {long}"))], now).unwrap();
+            file.append(&[line(1, &format!("{n} {long}"))], now)
+                .unwrap();
         }
         let old = path.with_extension("log.1");
         for path in [&path, &old] {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config_files;
 pub mod console;
+pub mod cgroup;
 pub mod launcher;
 pub mod localtime;
 pub mod notify;

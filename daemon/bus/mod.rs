@@ -1,1 +1,3 @@
 //! D-Bus: the only door to zbus. Serves `org.reeve.Node1`, asks `org.freedesktop.systemd1` and polkit.
+
+pub mod systemd1;

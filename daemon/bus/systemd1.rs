@@ -102,33 +102,35 @@ impl SystemdError {
     }
 }
 
+/// Error names, less `org.freedesktop.DBus.Error.`, that mean nobody has answered. Starting PID 1 by activation is what
+/// the bus tries in vain while PID 1 replaces itself.
+const UNANSWERED: [&str; 7] = [
+    "NoReply",
+    "Disconnected",
+    "ServiceUnknown",
+    "NameHasNoOwner",
+    "TimedOut",
+    "Timeout",
+    "NoServer",
+];
+
 impl From<zbus::Error> for SystemdError {
     fn from(error: zbus::Error) -> Self {
-        use zbus::fdo::Error as Fdo;
-        let text = error.to_string();
-        match error {
-            zbus::Error::MethodError(name, text, _) => SystemdError::Refused {
-                name: name.to_string(),
-                text: text.unwrap_or_else(|| name.to_string()),
-            },
-            zbus::Error::FDO(fdo) => match *fdo {
-                // What the bus says of a PID 1 that is just replacing itself.
-                Fdo::NoReply(_)
-                | Fdo::Disconnected(_)
-                | Fdo::ServiceUnknown(_)
-                | Fdo::NameHasNoOwner(_)
-                | Fdo::TimedOut(_)
-                | Fdo::Timeout(_)
-                | Fdo::NoServer(_) => SystemdError::Lost(text),
-                other => SystemdError::Refused {
-                    name: zbus::DBusError::name(&other).to_string(),
-                    text: zbus::DBusError::description(&other)
-                        .unwrap_or_default()
-                        .to_owned(),
-                },
-            },
-            _ => SystemdError::Lost(text),
+        let whole = error.to_string();
+        let (name, text) = match &error {
+            zbus::Error::MethodError(name, text, _) => (name.to_string(), text.clone()),
+            zbus::Error::FDO(fdo) if !matches!(**fdo, zbus::fdo::Error::ZBus(_)) => (
+                zbus::DBusError::name(&**fdo).to_string(),
+                zbus::DBusError::description(&**fdo).map(str::to_owned),
+            ),
+            _ => return SystemdError::Lost(whole),
+        };
+        let bare = name.strip_prefix("org.freedesktop.DBus.Error.");
+        if bare.is_some_and(|bare| UNANSWERED.contains(&bare) || bare.starts_with("Spawn.")) {
+            return SystemdError::Lost(whole);
         }
+        let text = text.unwrap_or_else(|| name.clone());
+        SystemdError::Refused { name, text }
     }
 }
 
@@ -189,8 +191,13 @@ impl Systemd {
         let mut reader = signals::Reader::new(owner);
         tokio::spawn(async move {
             let mut stream = stream;
-            while let Some(message) = stream.next().await {
-                let Ok(message) = message else { break };
+            loop {
+                // Holding the stream holds the connection: let go when nobody listens. A message is never half taken.
+                let message = tokio::select! {
+                    message = stream.next() => message,
+                    () = sender.closed() => return,
+                };
+                let Some(Ok(message)) = message else { break };
                 if let Some(event) = reader.read(&message)
                     && sender.send(event).is_err()
                 {

@@ -9,6 +9,8 @@
 //! Every method returns at once. What comes of it arrives as a [`LauncherEvent`] on the channel the launcher was made
 //! with, by the contract stated there: one `Started` or `StartFailed` per start, one `Exited` per run.
 
+pub mod systemd;
+
 use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;
 use reeve_core::{LauncherEvent, ReplicaId, RunId, StartToken, TeamName};

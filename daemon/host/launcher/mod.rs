@@ -10,6 +10,7 @@
 //! with, by the contract stated there: one `Started` or `StartFailed` per start, one `Exited` per run.
 
 pub mod direct;
+pub mod systemd;
 
 use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;

@@ -313,10 +313,13 @@ struct Acknowledged {
     durable: Option<Box<Acknowledged>>,
 }
 
+/// Runs in [`life`].
+const LIFE: u16 = 12;
+
 /// Everything the store can do, with the state rewritten and flushed on the way.
 fn life(store: &mut Store) -> Acknowledged {
     let mut said = Acknowledged::default();
-    for n in 1..=40u16 {
+    for n in 1..=LIFE {
         if store.append(&web(), &RunEntry::Port(n)).is_ok() {
             said.port = n;
         }
@@ -325,10 +328,10 @@ fn life(store: &mut Store) -> Acknowledged {
             said.exits.push(run(u32::from(n)));
         }
         let _ = store.add_tail(&web(), run(u32::from(n)), vec!["x".to_owned()]);
-        for _ in 0..4 {
+        for _ in 0..10 {
             let _ = store.append(&web(), &restart(u32::from(n)));
         }
-        if n % 10 == 0 {
+        if n % 4 == 0 {
             let record = NodeRecord {
                 next_operation: u64::from(n),
                 ..NodeRecord::default()
@@ -337,7 +340,7 @@ fn life(store: &mut Store) -> Acknowledged {
                 said.node = u64::from(n);
             }
         }
-        if n % 15 == 0 && store.flush().is_ok() && store.waiting() == 0 {
+        if n % 4 == 0 && store.flush().is_ok() && store.waiting() == 0 {
             said.durable = Some(Box::new(said.clone()));
         }
     }
@@ -368,9 +371,11 @@ fn the_process_may_end_at_every_step() {
     let disk = FaultDisk::new();
     let (mut store, ..) = disk.open();
     disk.end_after(usize::MAX);
-    assert_eq!(life(&mut store).exits.len(), 40);
+    assert_eq!(life(&mut store).exits.len(), usize::from(LIFE));
     let steps = disk.steps();
-    assert!(steps > 300, "{steps}");
+    // The log was shortened on the way: some of the steps are those of a rewrite.
+    assert!(store.logs[&web()].count.lines < 14 * u32::from(LIFE));
+    assert!(steps > 14 * usize::from(LIFE), "{steps}");
     for step in 0..steps {
         let disk = FaultDisk::new();
         let (mut store, ..) = disk.open();
@@ -390,7 +395,7 @@ fn the_power_may_fail_at_every_step() {
     life(&mut store);
     let steps = disk.steps();
     for step in 0..steps {
-        for (names, half) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (names, half) in [(step / 3 % 2 == 0, false), (step / 5 % 2 == 0, true)] {
             let disk = FaultDisk::new();
             let (mut store, ..) = disk.open();
             disk.end_after(step);

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
+/// Whom a unit runs as when its worker names no user (made by sysusers): never root by omission.
+pub const DEFAULT_USER: &str = "reeve-worker";
+
 /// Where launchers send what happens.
 pub type EventSender = UnboundedSender<LauncherEvent>;
 

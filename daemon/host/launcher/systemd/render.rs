@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Workers that name no user run as this one; packages create it.
-const DEFAULT_USER: &str = "reeve-worker";
 /// Tells a unit's specification to the daemon that finds it.
 pub(super) const FINGERPRINT: &str = "REEVE_UNIT=";
 /// Left out when this systemd does not know them.
@@ -179,7 +178,7 @@ fn identity(spec: &RunSpec) -> Vec<Property> {
         Some(user) => all.push(Property::new("User", user.as_str())),
         // systemd then names it after the unit.
         None if dynamic => {}
-        None => all.push(Property::new("User", DEFAULT_USER)),
+        None => all.push(Property::new("User", super::super::DEFAULT_USER)),
     }
     if let Some(group) = &spec.group {
         all.push(Property::new("Group", group.as_str()));

@@ -1,10 +1,6 @@
 //! The direct launcher against the conformance suite, with cgroups and without, and what only it does.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 
 #[path = "conformance/mod.rs"]
 mod conformance;
@@ -57,9 +53,7 @@ fn bench(cgroups: bool) -> Bench {
         events,
         root,
         etc: paths.etc,
-        limits: ["memory", "pids", "cpu"]
-            .iter()
-            .all(|c| controllers.contains(c)),
+        limits: ["memory", "pids", "cpu"].iter().all(|c| controllers.contains(c)),
         tail: Box::new(move |replica, run| {
             let (logs, replica) = (logs.clone(), replica.clone());
             Box::pin(async move { logs.tail(&replica, run, TAIL_LINES).await })
@@ -68,12 +62,8 @@ fn bench(cgroups: bool) -> Bench {
 }
 
 const OWN: &[(&str, Body)] = &[
-    ("a_flood_is_cut_and_counted", |b| {
-        Box::pin(a_flood_is_cut_and_counted(b))
-    }),
-    ("a_killed_daemon_leaves_nothing", |b| {
-        Box::pin(a_killed_daemon_leaves_nothing(b))
-    }),
+    ("a_flood_is_cut_and_counted", |b| Box::pin(a_flood_is_cut_and_counted(b))),
+    ("a_killed_daemon_leaves_nothing", |b| Box::pin(a_killed_daemon_leaves_nothing(b))),
 ];
 
 async fn a_flood_is_cut_and_counted(b: &mut Bench) -> Outcome {
@@ -107,10 +97,7 @@ async fn a_killed_daemon_leaves_nothing(b: &mut Bench) -> Outcome {
 
 /// A daemon with one worker whose child has left its session; prints both process ids.
 fn daemon(root: &Path) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (sender, events) = unbounded_channel();
         let options = DirectOptions::default();

@@ -105,10 +105,7 @@ impl Action {
 
     /// Reads `drain` or `org.reeve.node1.drain`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|a| a.id() == text || a.word() == text)
+        Self::ALL.iter().copied().find(|a| a.id() == text || a.word() == text)
     }
 
     /// Why it is refused, and what to do about it.
@@ -136,11 +133,7 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(Action::parse(action.id()), Some(*action));
             assert_eq!(Action::parse(action.word()), Some(*action));
-            assert_eq!(
-                action.reading(),
-                action.word().starts_with("read-"),
-                "{action}"
-            );
+            assert_eq!(action.reading(), action.word().starts_with("read-"), "{action}");
         }
         assert_eq!(Action::parse("fly"), None);
     }
@@ -148,9 +141,6 @@ mod tests {
     #[test]
     fn a_refusal_names_the_action_and_the_group() {
         let text = Action::Drain.refusal("uid 7");
-        assert!(
-            text.contains("org.reeve.node1.drain") && text.contains("reeve-operators"),
-            "{text}"
-        );
+        assert!(text.contains("org.reeve.node1.drain") && text.contains("reeve-operators"), "{text}");
     }
 }

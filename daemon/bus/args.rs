@@ -52,18 +52,13 @@ impl Args {
             0 => VecDeque::new(),
             // The only methods of one argument take just the options.
             1 => {
-                let options: HashMap<String, OwnedVariant> =
-                    body.deserialize().map_err(malformed)?;
+                let options: HashMap<String, OwnedVariant> = body.deserialize().map_err(malformed)?;
                 let options = Variant::from(options);
                 VecDeque::from([options.try_to_owned().map_err(malformed)?])
             }
             _ => {
                 let body: Structure<'_> = body.deserialize().map_err(malformed)?;
-                body.fields()
-                    .iter()
-                    .map(Variant::try_to_owned)
-                    .collect::<zbus::Result<_>>()
-                    .map_err(malformed)?
+                body.fields().iter().map(Variant::try_to_owned).collect::<zbus::Result<_>>().map_err(malformed)?
             }
         };
         let mut args = Args::default();
@@ -75,14 +70,12 @@ impl Args {
             if argument.name == "opt" {
                 given = Some(value);
             } else {
-                args.shown
-                    .insert(argument.name.to_owned(), json(argument.name, &value));
+                args.shown.insert(argument.name.to_owned(), json(argument.name, &value));
                 args.values.push_back((argument.name, value));
             }
         }
         if let Some(given) = given {
-            let given: HashMap<String, OwnedVariant> =
-                given.try_into().map_err(|e: zbus::Error| malformed(e))?;
+            let given: HashMap<String, OwnedVariant> = given.try_into().map_err(|e: zbus::Error| malformed(e))?;
             for (key, value) in &given {
                 args.shown.insert(key.clone(), json(key, value));
             }
@@ -95,10 +88,8 @@ impl Args {
     where
         T: TryFrom<OwnedVariant>,
     {
-        let (name, value) = self
-            .values
-            .pop_front()
-            .ok_or_else(|| Error::argument(format!("an argument is missing: {expected}")))?;
+        let (name, value) =
+            self.values.pop_front().ok_or_else(|| Error::argument(format!("an argument is missing: {expected}")))?;
         T::try_from(value).map_err(|_| Error::argument(format!("{name}: expected {expected}")))
     }
 
@@ -130,9 +121,7 @@ impl Args {
             .into_iter()
             .map(|(key, value)| match plain(&value) {
                 Some(text) => Ok((key, text)),
-                None => Err(Error::argument(format!(
-                    "{key}: expected a text, a number or a boolean"
-                ))),
+                None => Err(Error::argument(format!("{key}: expected a text, a number or a boolean"))),
             })
             .collect()
     }
@@ -140,8 +129,7 @@ impl Args {
     /// The next argument: `worker` or `worker/n`.
     pub fn target(&mut self) -> Result<Target, Error> {
         let text = self.text()?;
-        text.parse()
-            .map_err(|e| Error::argument(format!("target: {e}")))
+        text.parse().map_err(|e| Error::argument(format!("target: {e}")))
     }
 
     /// The next argument: a worker.
@@ -155,9 +143,9 @@ impl Args {
 pub(super) fn replica(target: Target) -> Result<ReplicaId, Error> {
     match target {
         Target::Replica(replica) => Ok(replica),
-        Target::Worker(worker) => Err(Error::argument(format!(
-            "expected one replica, such as {worker}/1, not a whole worker"
-        ))),
+        Target::Worker(worker) => {
+            Err(Error::argument(format!("expected one replica, such as {worker}/1, not a whole worker")))
+        }
     }
 }
 
@@ -223,20 +211,13 @@ impl Options {
 }
 
 fn known_options(method: &Method) -> String {
-    let names: Vec<_> = method
-        .options
-        .iter()
-        .chain(super::table::COMMON_OPTIONS)
-        .map(|o| o.name)
-        .collect();
+    let names: Vec<_> = method.options.iter().chain(super::table::COMMON_OPTIONS).map(|o| o.name).collect();
     names.join(", ")
 }
 
 fn bounded(what: &str, text: String) -> Result<String, Error> {
     if text.len() > TEXT_MAX || text.contains('\0') {
-        return Err(Error::argument(format!(
-            "{what}: expected at most {TEXT_MAX} bytes of text"
-        )));
+        return Err(Error::argument(format!("{what}: expected at most {TEXT_MAX} bytes of text")));
     }
     Ok(text)
 }
@@ -310,18 +291,8 @@ fn json(key: &str, value: &Variant<'_>) -> Json {
 
 /// Whether a value under this key is none of the audit trail's business.
 pub(super) fn secret(key: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "password",
-        "passwd",
-        "passphrase",
-        "secret",
-        "token",
-        "credential",
-        "private",
-        "api-key",
-        "apikey",
-        "auth",
-    ];
+    const WORDS: &[&str] =
+        &["password", "passwd", "passphrase", "secret", "token", "credential", "private", "api-key", "apikey", "auth"];
     let key = key.to_ascii_lowercase().replace('_', "-");
     WORDS.iter().any(|w| key.contains(w))
 }
@@ -344,9 +315,7 @@ mod tests {
     }
 
     fn options<'a>(list: &[(&'a str, Variant<'a>)]) -> HashMap<&'a str, Variant<'a>> {
-        list.iter()
-            .map(|(k, v)| (*k, v.try_clone().unwrap()))
-            .collect()
+        list.iter().map(|(k, v)| (*k, v.try_clone().unwrap())).collect()
     }
 
     #[test]
@@ -371,21 +340,14 @@ mod tests {
         let opt = options(&[("force", Variant::from(true))]);
         let error = read("Workers", "Stop", &("web", opt)).unwrap_err();
         assert_eq!(error.word(), "InvalidArgument");
-        assert!(
-            error.text().contains("\"force\"") && error.text().contains("dry-run"),
-            "{error}"
-        );
+        assert!(error.text().contains("\"force\"") && error.text().contains("dry-run"), "{error}");
     }
 
     #[test]
     fn wrong_types_are_refused() {
         let opt = options(&[("dry-run", Variant::from("yes"))]);
         let error = read("Workers", "Stop", &("web", opt)).unwrap_err();
-        assert!(
-            error
-                .text()
-                .contains("option dry-run: expected type b, not s")
-        );
+        assert!(error.text().contains("option dry-run: expected type b, not s"));
         let error = read("Workers", "Stop", &("web",)).unwrap_err();
         assert_eq!(error.word(), "InvalidArgs");
         let long = "x".repeat(2000);

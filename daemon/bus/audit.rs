@@ -116,10 +116,7 @@ pub struct AuditProblem {
 
 impl AuditProblem {
     fn unreadable() -> Self {
-        Self {
-            broken: false,
-            text: "the audit trail cannot be read back here".into(),
-        }
+        Self { broken: false, text: "the audit trail cannot be read back here".into() }
     }
 }
 

@@ -42,10 +42,7 @@ pub enum Verdict {
 
 /// Interaction only when the caller says so in the message.
 pub fn interactive(header: &Header<'_>) -> bool {
-    header
-        .primary()
-        .flags()
-        .contains(Flags::ALLOW_INTERACTIVE_AUTH)
+    header.primary().flags().contains(Flags::ALLOW_INTERACTIVE_AUTH)
 }
 
 /// Without polkit, on the private and the session bus: root and the daemon's own uid may do everything, others nothing.
@@ -69,10 +66,7 @@ impl Authority for OwnUid {
     fn check<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, Verdict> {
         let verdict = match self.grants(question.client) {
             Some(ground) => Verdict::Granted(ground),
-            None => Verdict::Refused(format!(
-                "this bus has no polkit: only root and uid {} may call",
-                self.0
-            )),
+            None => Verdict::Refused(format!("this bus has no polkit: only root and uid {} may call", self.0)),
         };
         Box::pin(std::future::ready(verdict))
     }

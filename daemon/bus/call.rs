@@ -89,9 +89,10 @@ impl Call<'_> {
             Some("worker") => self.target = Some(Target::Worker(self.args.worker()?)),
             Some("id") => {
                 let id = self.args.text()?;
-                self.operation = Some(names::parse_run_id(&id).ok_or_else(|| {
-                    Error::argument(format!("id: expected the id of a task run, not {id:?}"))
-                })?);
+                self.operation = Some(
+                    names::parse_run_id(&id)
+                        .ok_or_else(|| Error::argument(format!("id: expected the id of a task run, not {id:?}")))?,
+                );
             }
             Some("reason") => {
                 let reason = self.args.text()?;
@@ -112,10 +113,9 @@ impl Call<'_> {
             Access::Either(usual, stricter) => {
                 let snapshot = self.handle().snapshot();
                 let strict = match self.method.verb {
-                    Verb::Cancel => self
-                        .operation
-                        .and_then(|id| operation(&snapshot, id))
-                        .is_some_and(|o| o.uid != self.client.uid),
+                    Verb::Cancel => {
+                        self.operation.and_then(|id| operation(&snapshot, id)).is_some_and(|o| o.uid != self.client.uid)
+                    }
                     _ => self.target.as_ref().is_some_and(|t| isolated(&snapshot, t)),
                 };
                 Some(if strict { stricter } else { usual })
@@ -132,20 +132,13 @@ impl Call<'_> {
             Verdict::Granted(ground) => Ok(ground),
             Verdict::Refused(why) => {
                 let text = action.refusal(&self.client.who());
-                Err(Error::not_authorized(if why.is_empty() {
-                    text
-                } else {
-                    format!("{text} ({why})")
-                }))
+                Err(Error::not_authorized(if why.is_empty() { text } else { format!("{text} ({why})") }))
             }
             Verdict::Challenge => Err(Error::interaction_required(format!(
                 "{}; a password would help, but the call does not allow to ask for one",
                 action.refusal(&self.client.who())
             ))),
-            Verdict::Busy => Err(Error::new(
-                "Busy",
-                "too many questions for authorization are open for this caller",
-            )),
+            Verdict::Busy => Err(Error::new("Busy", "too many questions for authorization are open for this caller")),
         }
     }
 
@@ -159,28 +152,15 @@ impl Call<'_> {
         if let Some(reason) = &self.reason {
             details.push(("reason", reason.clone()));
         }
-        let question = Question {
-            client: &self.client,
-            header: self.header,
-            action,
-            details,
-            interactive,
-        };
+        let question = Question { client: &self.client, header: self.header, action, details, interactive };
         self.peer.authority.check(question).await
     }
 
     async fn act(&mut self) -> Result<Message, Error> {
         match self.args.options.timeout {
-            Some(span) if self.method.access.reading() => {
-                tokio::time::timeout(span, objects::act(self))
-                    .await
-                    .map_err(|_| {
-                        Error::new(
-                            "Timeout",
-                            format!("no answer within {} µs", span.as_micros()),
-                        )
-                    })?
-            }
+            Some(span) if self.method.access.reading() => tokio::time::timeout(span, objects::act(self))
+                .await
+                .map_err(|_| Error::new("Timeout", format!("no answer within {} µs", span.as_micros())))?,
             _ => objects::act(self).await,
         }
     }
@@ -204,9 +184,7 @@ impl Call<'_> {
 
     /// The worker or replica it acts on.
     pub fn target(&self) -> Result<Target, Error> {
-        self.target
-            .clone()
-            .ok_or_else(|| Error::argument("a target is missing"))
+        self.target.clone().ok_or_else(|| Error::argument("a target is missing"))
     }
 
     /// A reply with this body.
@@ -225,14 +203,9 @@ impl Call<'_> {
         caller.request_id = None;
         caller.dry_run = false;
         tokio::spawn(async move {
-            if tokio::time::timeout(span, ended(&handle, id))
-                .await
-                .is_err()
-            {
+            if tokio::time::timeout(span, ended(&handle, id)).await.is_err() {
                 let cancel = Command::Cancel(id);
-                let _ = handle
-                    .ask(|back| Request::Command(cancel, caller, back))
-                    .await;
+                let _ = handle.ask(|back| Request::Command(cancel, caller, back)).await;
             }
         });
     }
@@ -286,13 +259,7 @@ struct Trail {
 }
 
 impl Trail {
-    fn new(
-        peer: &Arc<Peer>,
-        object: &Object,
-        interface: &Interface,
-        method: &Method,
-        client: &Arc<Client>,
-    ) -> Self {
+    fn new(peer: &Arc<Peer>, object: &Object, interface: &Interface, method: &Method, client: &Arc<Client>) -> Self {
         let entry = (!method.access.reading()).then(|| AuditEntry {
             call: peer.context.calls.fetch_add(1, Ordering::Relaxed),
             phase: Phase::End,
@@ -313,10 +280,7 @@ impl Trail {
             result: String::new(),
             text: String::new(),
         });
-        Self {
-            peer: peer.clone(),
-            entry,
-        }
+        Self { peer: peer.clone(), entry }
     }
 
     /// What is known once the arguments are read.
@@ -341,20 +305,14 @@ impl Trail {
     fn begin(&mut self, ground: &str) {
         if let Some(entry) = &mut self.entry {
             entry.polkit_result = format!("granted ({ground})");
-            let begin = AuditEntry {
-                phase: Phase::Begin,
-                ..entry.clone()
-            };
+            let begin = AuditEntry { phase: Phase::Begin, ..entry.clone() };
             self.peer.context.sink.record(begin);
         }
     }
 
     fn refused(&mut self, error: Error) -> Error {
         if let Some(entry) = &mut self.entry
-            && matches!(
-                error.word(),
-                "NotAuthorized" | "InteractiveAuthorizationRequired"
-            )
+            && matches!(error.word(), "NotAuthorized" | "InteractiveAuthorizationRequired")
         {
             entry.polkit_result = "refused".into();
         }

@@ -28,12 +28,7 @@ pub struct Client {
 
 impl Client {
     /// Looks a caller up. `process`: a pidfd that pins it, where there is one.
-    pub fn new(
-        uid: u32,
-        unique: Option<String>,
-        pid: Option<u32>,
-        process: Option<BorrowedFd<'_>>,
-    ) -> Self {
+    pub fn new(uid: u32, unique: Option<String>, pid: Option<u32>, process: Option<BorrowedFd<'_>>) -> Self {
         let mut client = Client {
             uid,
             user: user_name(&fs::read_to_string("/etc/passwd").unwrap_or_default(), uid),
@@ -46,9 +41,7 @@ impl Client {
         };
         let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
         client.comm = read("comm").map(|c| c.trim_end().to_owned());
-        client.exe = fs::read_link(format!("/proc/{pid}/exe"))
-            .ok()
-            .map(|p| p.to_string_lossy().into_owned());
+        client.exe = fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.to_string_lossy().into_owned());
         let (unit, session) = read("cgroup").map_or((None, None), |c| place(&c));
         client.unit = unit;
         client.session = session;
@@ -109,12 +102,8 @@ fn place(cgroup: &str) -> (Option<String>, Option<String>) {
     let Some(path) = path else {
         return (None, None);
     };
-    let unit = path
-        .split('/')
-        .find(|part| part.ends_with(".service") || part.ends_with(".scope"));
-    let session = unit
-        .and_then(|u| u.strip_prefix("session-"))
-        .and_then(|u| u.strip_suffix(".scope"));
+    let unit = path.split('/').find(|part| part.ends_with(".service") || part.ends_with(".scope"));
+    let session = unit.and_then(|u| u.strip_prefix("session-")).and_then(|u| u.strip_suffix(".scope"));
     (unit.map(ToOwned::to_owned), session.map(ToOwned::to_owned))
 }
 
@@ -134,21 +123,9 @@ mod tests {
     fn unit_and_session_come_from_the_cgroup() {
         let some = |s: &str| Some(s.to_owned());
         for (cgroup, unit, session) in [
-            (
-                "0::/system.slice/cron.service\n",
-                some("cron.service"),
-                None,
-            ),
-            (
-                "0::/user.slice/user-1000.slice/session-3.scope\n",
-                some("session-3.scope"),
-                some("3"),
-            ),
-            (
-                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n",
-                some("user@1000.service"),
-                None,
-            ),
+            ("0::/system.slice/cron.service\n", some("cron.service"), None),
+            ("0::/user.slice/user-1000.slice/session-3.scope\n", some("session-3.scope"), some("3")),
+            ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n", some("user@1000.service"), None),
             (
                 "12:cpu:/\n1:name=systemd:/system.slice/system-reeve\\x2dtask.slice/reeve-task@backup.service\n",
                 some("reeve-task@backup.service"),
@@ -162,11 +139,7 @@ mod tests {
 
     #[test]
     fn a_task_unit_of_root_is_the_timer_and_nobody_else_can_say_so() {
-        let client = |uid, unit: &str| Client {
-            uid,
-            unit: Some(unit.into()),
-            ..Client::default()
-        };
+        let client = |uid, unit: &str| Client { uid, unit: Some(unit.into()), ..Client::default() };
         assert_eq!(client(0, "reeve-task@backup.service").via(), "timer");
         assert_eq!(client(1000, "reeve-task@backup.service").via(), "dbus");
         assert_eq!(client(0, "ssh.service").via(), "dbus");

@@ -15,10 +15,7 @@ pub(super) async fn answer(peer: Arc<Peer>, message: Message, admitted: Option<A
     let header = message.header();
     let reply = match &admitted {
         Some(_) => route(&peer, &message).await,
-        None => Err(Error::new(
-            "Busy",
-            "too many calls of this caller are in work",
-        )),
+        None => Err(Error::new("Busy", "too many calls of this caller are in work")),
     };
     if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
         return;
@@ -51,8 +48,7 @@ async fn route(peer: &Arc<Peer>, message: &Message) -> Result<Message, Error> {
     let unknown = || Error::unknown_method(format!("{path} has no method {member}"));
     let (interface, method) = match interface {
         Some(name) => {
-            let interface =
-                own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
+            let interface = own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
             (interface, interface.method(member).ok_or_else(unknown)?)
         }
         // A call may leave the interface out: the first that has the method is meant.
@@ -69,8 +65,5 @@ async fn route(peer: &Arc<Peer>, message: &Message) -> Result<Message, Error> {
 /// The interface of this full name, when the object has it.
 pub(super) fn own_interface(object: &Object, name: &str) -> Option<&'static Interface> {
     let short = name.strip_prefix(BUS_NAME)?.strip_prefix('.')?;
-    object
-        .interfaces()
-        .contains(&short)
-        .then(|| table::interface(short))?
+    object.interfaces().contains(&short).then(|| table::interface(short))?
 }

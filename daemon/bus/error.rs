@@ -42,10 +42,7 @@ impl Error {
     /// `org.reeve.Error.<name>`.
     pub fn new(name: &'static str, text: impl Into<String>) -> Self {
         debug_assert!(name.contains('.') || NAMES.contains(&name), "{name}");
-        Self {
-            name,
-            text: text.into(),
-        }
+        Self { name, text: text.into() }
     }
 
     /// What was passed makes no sense.
@@ -70,10 +67,7 @@ impl Error {
 
     /// A password would help, but the caller did not allow to ask for one. The standard name, which tools know.
     pub fn interaction_required(text: impl Into<String>) -> Self {
-        Self::new(
-            "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
-            text,
-        )
+        Self::new("org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", text)
     }
 
     /// No such method; likewise standard.
@@ -83,34 +77,22 @@ impl Error {
 
     /// No such object.
     pub fn unknown_object(path: &str) -> Self {
-        Self::new(
-            "org.freedesktop.DBus.Error.UnknownObject",
-            format!("there is no object {path}"),
-        )
+        Self::new("org.freedesktop.DBus.Error.UnknownObject", format!("there is no object {path}"))
     }
 
     /// No such interface there.
     pub fn unknown_interface(interface: &str, path: &str) -> Self {
-        Self::new(
-            "org.freedesktop.DBus.Error.UnknownInterface",
-            format!("{path} has no interface {interface}"),
-        )
+        Self::new("org.freedesktop.DBus.Error.UnknownInterface", format!("{path} has no interface {interface}"))
     }
 
     /// No such property.
     pub fn unknown_property(interface: &str, name: &str) -> Self {
-        Self::new(
-            "org.freedesktop.DBus.Error.UnknownProperty",
-            format!("{interface} has no property {name}"),
-        )
+        Self::new("org.freedesktop.DBus.Error.UnknownProperty", format!("{interface} has no property {name}"))
     }
 
     /// Properties are changed by methods only.
     pub fn read_only(name: &str) -> Self {
-        Self::new(
-            "org.freedesktop.DBus.Error.PropertyReadOnly",
-            format!("{name} cannot be set; a change is a method"),
-        )
+        Self::new("org.freedesktop.DBus.Error.PropertyReadOnly", format!("{name} cannot be set; a change is a method"))
     }
 
     /// The arguments have the wrong types.
@@ -123,11 +105,7 @@ impl Error {
 
     /// The full error name.
     pub fn name(&self) -> String {
-        if self.name.contains('.') {
-            self.name.to_owned()
-        } else {
-            format!("{ERROR_PREFIX}{}", self.name)
-        }
+        if self.name.contains('.') { self.name.to_owned() } else { format!("{ERROR_PREFIX}{}", self.name) }
     }
 
     /// The last part of its name, for the audit trail.

@@ -27,9 +27,7 @@ pub(super) async fn take(call: &mut Call<'_>, who: String, why: String) -> Resul
         // What he writes means nothing; only the end does.
         while matches!(ours.read(&mut written).await, Ok(n) if n > 0) {}
         let release = Command::ReleaseHold(id);
-        let _ = handle
-            .ask(|back| Request::Command(release, caller, back))
-            .await;
+        let _ = handle.ask(|back| Request::Command(release, caller, back)).await;
     });
     Ok(theirs.into())
 }

@@ -64,10 +64,7 @@ fn write_interface(out: &mut String, interface: &Interface, comments: bool) {
         if comments {
             comment(out, 4, property.doc);
         }
-        let head = format!(
-            "    <property name=\"{}\" type=\"{}\" access=\"read\"",
-            property.name, property.signature
-        );
+        let head = format!("    <property name=\"{}\" type=\"{}\" access=\"read\"", property.name, property.signature);
         out.push_str(&head);
         if property.emits == Emits::True {
             // The default of the specification.
@@ -100,11 +97,7 @@ fn method_doc(method: &Method) -> String {
         let _ = write!(doc, "\nAction: {}.", actions.join(" or "));
     }
     for option in method.options {
-        let _ = write!(
-            doc,
-            "\nOption {} ({}): {}.",
-            option.name, option.signature, option.doc
-        );
+        let _ = write!(doc, "\nOption {} ({}): {}.", option.name, option.signature, option.doc);
     }
     if !method.errors.is_empty() {
         let _ = write!(doc, "\nErrors: {}.", method.errors.join(", "));
@@ -114,11 +107,7 @@ fn method_doc(method: &Method) -> String {
 
 fn arguments(out: &mut String, arguments: &[Arg], direction: Option<&str>) {
     for argument in arguments {
-        let _ = write!(
-            out,
-            "      <arg name=\"{}\" type=\"{}\"",
-            argument.name, argument.signature
-        );
+        let _ = write!(out, "      <arg name=\"{}\" type=\"{}\"", argument.name, argument.signature);
         if let Some(direction) = direction {
             let _ = write!(out, " direction=\"{direction}\"");
         }
@@ -146,9 +135,7 @@ fn comment(out: &mut String, indent: usize, text: &str) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
 const PEER: &str = r#"  <interface name="org.freedesktop.DBus.Peer">

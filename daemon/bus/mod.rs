@@ -1,7 +1,4 @@
 //! D-Bus: the only door to zbus. Serves `org.reeve.Node1`, asks `org.freedesktop.systemd1` and polkit.
-
-pub mod proxy;
-pub mod systemd1;
 //!
 //! ```text
 //! bytes ─► server (one Peer per connection) ─► dispatch ─► standard   Introspect, Get, GetAll, GetManagedObjects
@@ -29,10 +26,12 @@ pub mod names;
 mod objects;
 mod peer;
 mod polkit;
+pub mod proxy;
 pub mod server;
 mod signals;
 mod standard;
 mod subscribe;
+pub mod systemd1;
 pub mod table;
 mod watcher;
 mod wire;

@@ -33,11 +33,7 @@ impl Object {
         match self {
             Object::Root => ROOT.to_owned(),
             Object::Worker(worker) => format!("{ROOT}/worker/{}", escape(worker.as_str())),
-            Object::Replica(replica) => format!(
-                "{ROOT}/worker/{}/{}",
-                escape(replica.worker.as_str()),
-                replica.index
-            ),
+            Object::Replica(replica) => format!("{ROOT}/worker/{}/{}", escape(replica.worker.as_str()), replica.index),
             Object::TaskRun(id) => format!("{ROOT}/task_run/{}", run_id(*id)),
         }
     }
@@ -66,10 +62,9 @@ impl Object {
         match self {
             Object::Root => true,
             Object::Worker(worker) => snapshot.workers.contains_key(worker),
-            Object::Replica(id) => snapshot
-                .workers
-                .get(&id.worker)
-                .is_some_and(|w| w.replicas.iter().any(|r| r.id == *id)),
+            Object::Replica(id) => {
+                snapshot.workers.get(&id.worker).is_some_and(|w| w.replicas.iter().any(|r| r.id == *id))
+            }
             Object::TaskRun(id) => operation(snapshot, *id).is_some(),
         }
     }
@@ -115,18 +110,13 @@ pub fn run_id(id: OperationId) -> String {
 
 /// Reads the id of a task run: with or without leading zeros, or its path.
 pub fn parse_run_id(text: &str) -> Option<OperationId> {
-    let id = text
-        .strip_prefix(ROOT)
-        .and_then(|t| t.strip_prefix("/task_run/"))
-        .unwrap_or(text);
+    let id = text.strip_prefix(ROOT).and_then(|t| t.strip_prefix("/task_run/")).unwrap_or(text);
     (!id.is_empty() && id.len() <= 26 && id.bytes().all(|b| b.is_ascii_digit()))
         .then(|| id.parse().ok().map(OperationId))?
 }
 
 fn plain_number(text: &str) -> Option<u32> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// Escapes a name into one element of a path, as systemd does: what is not a letter or a digit, and a digit in front,
@@ -173,18 +163,12 @@ mod tests {
     fn paths_parse_back() {
         for (path, object) in [
             ("/org/reeve/Node1", Object::Root),
-            (
-                "/org/reeve/Node1/worker/task_2dexecutor",
-                Object::Worker(WorkerName::new("task-executor").unwrap()),
-            ),
+            ("/org/reeve/Node1/worker/task_2dexecutor", Object::Worker(WorkerName::new("task-executor").unwrap())),
             (
                 "/org/reeve/Node1/worker/_33web/12",
                 Object::Replica(ReplicaId::new(WorkerName::new("3web").unwrap(), 12)),
             ),
-            (
-                "/org/reeve/Node1/task_run/00000000000000000000000042",
-                Object::TaskRun(OperationId(42)),
-            ),
+            ("/org/reeve/Node1/task_run/00000000000000000000000042", Object::TaskRun(OperationId(42))),
         ] {
             assert_eq!(object.path(), path);
             assert_eq!(Object::parse(path), Some(object), "{path}");
@@ -212,11 +196,7 @@ mod tests {
 
     #[test]
     fn task_run_ids_are_read_in_each_form() {
-        for text in [
-            "42",
-            "00000000000000000000000042",
-            "/org/reeve/Node1/task_run/00000000000000000000000042",
-        ] {
+        for text in ["42", "00000000000000000000000042", "/org/reeve/Node1/task_run/00000000000000000000000042"] {
             assert_eq!(parse_run_id(text), Some(OperationId(42)), "{text}");
         }
         for text in ["", "x", "-1", "99999999999999999999999999", "+1"] {

@@ -49,11 +49,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub fn new(
-        context: Arc<Context>,
-        connection: Connection,
-        authority: Arc<dyn Authority>,
-    ) -> Self {
+    pub fn new(context: Arc<Context>, connection: Connection, authority: Arc<dyn Authority>) -> Self {
         Self {
             context,
             connection,
@@ -71,14 +67,17 @@ impl Peer {
             return Ok(client.clone());
         }
         let client = if self.connection.is_bus() {
-            let credentials = self.credentials(&sender).await.map_err(|e| {
-                Error::not_authorized(format!("the bus does not say who is calling: {e}"))
-            })?;
+            let credentials = self
+                .credentials(&sender)
+                .await
+                .map_err(|e| Error::not_authorized(format!("the bus does not say who is calling: {e}")))?;
             known_as(&credentials, Some(sender.clone()))?
         } else {
-            let credentials = self.connection.peer_creds().await.map_err(|e| {
-                Error::not_authorized(format!("the socket does not say who is calling: {e}"))
-            })?;
+            let credentials = self
+                .connection
+                .peer_creds()
+                .await
+                .map_err(|e| Error::not_authorized(format!("the socket does not say who is calling: {e}")))?;
             known_as(credentials, None)?
         };
         let client = Arc::new(client);
@@ -93,13 +92,7 @@ impl Peer {
     async fn credentials(&self, sender: &str) -> zbus::Result<ConnectionCredentials> {
         let bus = "org.freedesktop.DBus";
         self.connection
-            .call_method(
-                Some(bus),
-                "/org/freedesktop/DBus",
-                Some(bus),
-                "GetConnectionCredentials",
-                &(sender,),
-            )
+            .call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "GetConnectionCredentials", &(sender,))
             .await?
             .body()
             .deserialize()
@@ -114,10 +107,7 @@ impl Peer {
         }
         *count += 1;
         drop(in_work);
-        Some(Admitted {
-            peer: self.clone(),
-            sender,
-        })
+        Some(Admitted { peer: self.clone(), sender })
     }
 
     /// Keeps the task that serves a subscriber, unless there is one.
@@ -150,9 +140,7 @@ pub(super) fn sender_key(header: &Header<'_>) -> String {
 
 fn known_as(credentials: &ConnectionCredentials, unique: Option<String>) -> Result<Client, Error> {
     use std::os::fd::AsFd;
-    let uid = credentials
-        .unix_user_id()
-        .ok_or_else(|| Error::not_authorized("nobody vouches for the caller's uid"))?;
+    let uid = credentials.unix_user_id().ok_or_else(|| Error::not_authorized("nobody vouches for the caller's uid"))?;
     let process = credentials.process_fd().map(AsFd::as_fd);
     Ok(Client::new(uid, unique, credentials.process_id(), process))
 }

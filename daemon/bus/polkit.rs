@@ -27,12 +27,7 @@ pub(super) struct Polkit {
 
 impl Polkit {
     pub fn new(connection: Connection, own: OwnUid) -> Self {
-        Self {
-            connection,
-            own,
-            questions: AtomicU64::new(1),
-            open: Mutex::default(),
-        }
+        Self { connection, own, questions: AtomicU64::new(1), open: Mutex::default() }
     }
 
     async fn ask(&self, question: Question<'_>) -> Verdict {
@@ -42,14 +37,9 @@ impl Polkit {
         let Some(_open) = Open::try_new(&self.open, &sender) else {
             return Verdict::Busy;
         };
-        let id = format!(
-            "reeved-{}-{}",
-            std::process::id(),
-            self.questions.fetch_add(1, Ordering::Relaxed)
-        );
-        let silent = |e: &dyn std::fmt::Display| {
-            Verdict::Refused(format!("polkit does not answer ({e}): only root may call"))
-        };
+        let id = format!("reeved-{}-{}", std::process::id(), self.questions.fetch_add(1, Ordering::Relaxed));
+        let silent =
+            |e: &dyn std::fmt::Display| Verdict::Refused(format!("polkit does not answer ({e}): only root may call"));
         let proxy = match AuthorityProxy::builder(&self.connection)
             .cache_properties(zbus::proxy::CacheProperties::No)
             .build()
@@ -78,14 +68,8 @@ impl Polkit {
         }
     }
 
-    async fn check(
-        &self,
-        proxy: &AuthorityProxy<'_>,
-        question: &Question<'_>,
-        id: &str,
-    ) -> Result<Verdict, String> {
-        let subject =
-            Subject::new_for_message_header(question.header).map_err(|e| e.to_string())?;
+    async fn check(&self, proxy: &AuthorityProxy<'_>, question: &Question<'_>, id: &str) -> Result<Verdict, String> {
+        let subject = Subject::new_for_message_header(question.header).map_err(|e| e.to_string())?;
         let flags = if question.interactive {
             CheckAuthorizationFlags::ALLOW_USER_INTERACTION
         } else {
@@ -93,11 +77,7 @@ impl Polkit {
         };
         // polkit takes details only from root.
         let details: HashMap<&str, &str> = if self.own.0 == 0 {
-            question
-                .details
-                .iter()
-                .map(|(k, v)| (*k, v.as_str()))
-                .collect()
+            question.details.iter().map(|(k, v)| (*k, v.as_str())).collect()
         } else {
             HashMap::new()
         };
@@ -151,13 +131,7 @@ pub(super) async fn wait_gone(connection: &Connection, sender: &str) {
         // It may have left before the rule was in place.
         let bus = "org.freedesktop.DBus";
         let here: bool = connection
-            .call_method(
-                Some(bus),
-                "/org/freedesktop/DBus",
-                Some(bus),
-                "NameHasOwner",
-                &(sender,),
-            )
+            .call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &(sender,))
             .await?
             .body()
             .deserialize()?;
@@ -192,10 +166,7 @@ impl<'a> Open<'a> {
             return None;
         }
         *count += 1;
-        Some(Self {
-            counts,
-            sender: sender.to_owned(),
-        })
+        Some(Self { counts, sender: sender.to_owned() })
     }
 }
 

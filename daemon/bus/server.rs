@@ -52,9 +52,7 @@ impl Address {
             "session" => Ok(Address::Session),
             "private" => Ok(Address::Private(socket.to_owned())),
             address if address.contains(':') => Ok(Address::Bus(address.to_owned())),
-            other => Err(format!(
-                "--bus: expected system, session, private or a D-Bus address, not {other:?}"
-            )),
+            other => Err(format!("--bus: expected system, session, private or a D-Bus address, not {other:?}")),
         }
     }
 }
@@ -167,12 +165,7 @@ impl Server {
             return self.listen_private(&path);
         }
         let problem = self.problem.clone();
-        let bus = Bus {
-            context: self.context.clone(),
-            authority: self.authority.clone(),
-            own: self.own,
-            address,
-        };
+        let bus = Bus { context: self.context.clone(), authority: self.authority.clone(), own: self.own, address };
         let first = match bus.connect().await {
             Ok(stream) => Some(stream),
             Err(zbus::Error::NameTaken) => return Err(StartError::NameTaken),
@@ -189,10 +182,7 @@ impl Server {
     }
 
     fn listen_private(&mut self, path: &Path) -> Result<(), StartError> {
-        let failed = |error| StartError::Socket {
-            path: path.display().to_string(),
-            error,
-        };
+        let failed = |error| StartError::Socket { path: path.display().to_string(), error };
         let listener = bind_private(path).map_err(failed)?;
         self.socket = Some(path.to_owned());
         let context = self.context.clone();
@@ -225,8 +215,7 @@ impl Server {
     /// Serves one more client, peer to peer over this stream.
     pub fn attach(&mut self, stream: UnixStream) {
         let authority = self.private_authority();
-        self.tasks
-            .spawn(serve_private(self.context.clone(), authority, stream));
+        self.tasks.spawn(serve_private(self.context.clone(), authority, stream));
     }
 
     fn private_authority(&self) -> Arc<dyn Authority> {
@@ -268,10 +257,7 @@ fn own_uid() -> io::Result<u32> {
 }
 
 async fn serve_private(context: Arc<Context>, authority: Arc<dyn Authority>, stream: UnixStream) {
-    let builder = Builder::unix_stream(stream)
-        .server(Guid::generate())
-        .p2p()
-        .build_message_stream();
+    let builder = Builder::unix_stream(stream).server(Guid::generate()).p2p().build_message_stream();
     match tokio::time::timeout(HANDSHAKE, builder).await {
         Ok(Ok(stream)) => serve(context, authority, stream).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client of the private bus failed to connect"),
@@ -313,12 +299,7 @@ impl Bus {
             Address::Bus(address) => Builder::address(address.as_str()),
             Address::Private(_) => return Err(zbus::Error::Unsupported),
         };
-        builder
-            .name(BUS_NAME)
-            .allow_name_replacements(false)
-            .replace_existing_names(false)
-            .build_message_stream()
-            .await
+        builder.name(BUS_NAME).allow_name_replacements(false).replace_existing_names(false).build_message_stream().await
     }
 
     fn authority(&self, connection: &Connection) -> Arc<dyn Authority> {
@@ -329,11 +310,7 @@ impl Bus {
         }
     }
 
-    async fn run(
-        self,
-        mut next: Option<MessageStream>,
-        problem: Arc<watch::Sender<Option<String>>>,
-    ) {
+    async fn run(self, mut next: Option<MessageStream>, problem: Arc<watch::Sender<Option<String>>>) {
         let mut wait = RETRY.0;
         loop {
             if let Some(stream) = next.take() {

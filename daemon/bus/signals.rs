@@ -18,10 +18,7 @@ pub(super) struct Outbox<'a> {
 
 impl<'a> Outbox<'a> {
     pub fn new(connection: &'a Connection) -> Self {
-        Self {
-            connection,
-            waiting: Vec::new(),
-        }
+        Self { connection, waiting: Vec::new() }
     }
 
     /// One of our signals; `interface` without the prefix.
@@ -39,39 +36,25 @@ impl<'a> Outbox<'a> {
     }
 
     /// PropertiesChanged with the new values.
-    pub async fn changed(
-        &mut self,
-        object: &Object,
-        interface: &str,
-        changed: &Dict<'_>,
-    ) -> zbus::Result<()> {
+    pub async fn changed(&mut self, object: &Object, interface: &str, changed: &Dict<'_>) -> zbus::Result<()> {
         const NONE: &[&str] = &[];
         let full = format!("{BUS_NAME}.{interface}");
-        let message = Message::signal(
-            object.path(),
-            "org.freedesktop.DBus.Properties",
-            "PropertiesChanged",
-        )
-        .build(&(full.as_str(), changed, NONE))?;
+        let message = Message::signal(object.path(), "org.freedesktop.DBus.Properties", "PropertiesChanged")
+            .build(&(full.as_str(), changed, NONE))?;
         self.push(message).await
     }
 
     /// An object has come.
     pub async fn added(&mut self, view: &View<'_>, object: &Object) -> zbus::Result<()> {
         let path = object.path();
-        let message =
-            manager("InterfacesAdded").build(&(PathRef(&path), Interfaces(view, object)))?;
+        let message = manager("InterfacesAdded").build(&(PathRef(&path), Interfaces(view, object)))?;
         self.push(message).await
     }
 
     /// An object has gone.
     pub async fn removed(&mut self, object: &Object) -> zbus::Result<()> {
         let path = object.path();
-        let interfaces: Vec<String> = object
-            .interfaces()
-            .iter()
-            .map(|name| format!("{BUS_NAME}.{name}"))
-            .collect();
+        let interfaces: Vec<String> = object.interfaces().iter().map(|name| format!("{BUS_NAME}.{name}")).collect();
         let message = manager("InterfacesRemoved").build(&(PathRef(&path), interfaces))?;
         self.push(message).await
     }

@@ -47,40 +47,30 @@ pub(super) fn call(
         }
         "Get" if is(PROPERTIES) => {
             let body = message.body();
-            let (name, property): (&str, &str) = body
-                .deserialize()
-                .map_err(|_| mismatch(message, "Get", "ss"))?;
+            let (name, property): (&str, &str) = body.deserialize().map_err(|_| mismatch(message, "Get", "ss"))?;
             let object = live(&snapshot, path)?;
-            let found =
-                own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
-            let value = find(&view, &object, found, property)
-                .ok_or_else(|| Error::unknown_property(name, property))?;
+            let found = own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
+            let value = find(&view, &object, found, property).ok_or_else(|| Error::unknown_property(name, property))?;
             reply.build(&(value,))
         }
         "GetAll" if is(PROPERTIES) => {
             let body = message.body();
-            let (name,): (&str,) = body
-                .deserialize()
-                .map_err(|_| mismatch(message, "GetAll", "s"))?;
+            let (name,): (&str,) = body.deserialize().map_err(|_| mismatch(message, "GetAll", "s"))?;
             let object = live(&snapshot, path)?;
             if is_standard(name) {
                 reply.build(&(Dict::new(),))
             } else {
-                let found = own_interface(&object, name)
-                    .ok_or_else(|| Error::unknown_interface(name, path))?;
-                let all = dict(&view, &object, found, Gauges::Read)
-                    .ok_or_else(|| Error::unknown_object(path))?;
+                let found = own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
+                let all = dict(&view, &object, found, Gauges::Read).ok_or_else(|| Error::unknown_object(path))?;
                 reply.build(&(all,))
             }
         }
         "Set" if is(PROPERTIES) => {
             let body = message.body();
-            let (name, property, _): (&str, &str, Variant<'_>) = body
-                .deserialize()
-                .map_err(|_| mismatch(message, "Set", "ssv"))?;
+            let (name, property, _): (&str, &str, Variant<'_>) =
+                body.deserialize().map_err(|_| mismatch(message, "Set", "ssv"))?;
             let object = live(&snapshot, path)?;
-            let found =
-                own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
+            let found = own_interface(&object, name).ok_or_else(|| Error::unknown_interface(name, path))?;
             return Err(match find(&view, &object, found, property) {
                 Some(_) => Error::read_only(property),
                 None => Error::unknown_property(name, property),
@@ -89,9 +79,7 @@ pub(super) fn call(
         "GetManagedObjects" if is(OBJECT_MANAGER) && path == ROOT => reply.build(&(Managed(view),)),
         _ if interface.is_none() => return Ok(None),
         _ => {
-            return Err(Error::unknown_method(format!(
-                "{path} has no method {member}"
-            )));
+            return Err(Error::unknown_method(format!("{path} has no method {member}")));
         }
     };
     Ok(Some(answer?))
@@ -103,9 +91,7 @@ fn mismatch(message: &Message, method: &str, expected: &str) -> Error {
 }
 
 fn live(snapshot: &Snapshot, path: &str) -> Result<Object, Error> {
-    Object::parse(path)
-        .filter(|o| o.exists(snapshot))
-        .ok_or_else(|| Error::unknown_object(path))
+    Object::parse(path).filter(|o| o.exists(snapshot)).ok_or_else(|| Error::unknown_object(path))
 }
 
 fn machine_id() -> Result<String, Error> {
@@ -123,34 +109,24 @@ fn introspection(snapshot: &Snapshot, path: &str) -> Option<String> {
         if !object.exists(snapshot) {
             return None;
         }
-        let interfaces = object
-            .interfaces()
-            .iter()
-            .filter_map(|n| table::interface(n));
+        let interfaces = object.interfaces().iter().filter_map(|n| table::interface(n));
         let children = match &object {
             Object::Root => vec!["worker".to_owned(), "task_run".to_owned()],
-            Object::Worker(name) => snapshot.workers.get(name).map_or(Vec::new(), |w| {
-                w.replicas.iter().map(|r| r.id.index.to_string()).collect()
-            }),
+            Object::Worker(name) => snapshot
+                .workers
+                .get(name)
+                .map_or(Vec::new(), |w| w.replicas.iter().map(|r| r.id.index.to_string()).collect()),
             Object::Replica(_) | Object::TaskRun(_) => Vec::new(),
         };
         let root = object == Object::Root;
         return Some(introspect::object(interfaces, root, true, children));
     }
     let children: Vec<String> = if path == workers {
-        snapshot
-            .workers
-            .keys()
-            .map(|w| escape(w.as_str()))
-            .collect()
+        snapshot.workers.keys().map(|w| escape(w.as_str())).collect()
     } else if path == runs {
         snapshot.operations.iter().map(|o| run_id(o.id)).collect()
     } else {
-        let rest = if path == "/" {
-            ROOT.strip_prefix('/')?
-        } else {
-            ROOT.strip_prefix(path)?.strip_prefix('/')?
-        };
+        let rest = if path == "/" { ROOT.strip_prefix('/')? } else { ROOT.strip_prefix(path)?.strip_prefix('/')? };
         vec![rest.split('/').next()?.to_owned()]
     };
     Some(introspect::object([], false, false, children))
@@ -160,8 +136,7 @@ fn introspection(snapshot: &Snapshot, path: &str) -> Option<String> {
 struct Managed<'a>(View<'a>);
 
 impl Type for Managed<'_> {
-    const SIGNATURE: &'static Signature =
-        &Signature::static_dict(&Signature::ObjectPath, Interfaces::SIGNATURE);
+    const SIGNATURE: &'static Signature = &Signature::static_dict(&Signature::ObjectPath, Interfaces::SIGNATURE);
 }
 
 impl Serialize for Managed<'_> {
@@ -178,8 +153,7 @@ impl Serialize for Managed<'_> {
 /// Everything below the root.
 fn objects(snapshot: &Snapshot) -> impl Iterator<Item = Object> + '_ {
     let workers = snapshot.workers.values().flat_map(|w| {
-        std::iter::once(Object::Worker(w.name.clone()))
-            .chain(w.replicas.iter().map(|r| Object::Replica(r.id.clone())))
+        std::iter::once(Object::Worker(w.name.clone())).chain(w.replicas.iter().map(|r| Object::Replica(r.id.clone())))
     });
     workers.chain(snapshot.operations.iter().map(|o| Object::TaskRun(o.id)))
 }
@@ -194,12 +168,7 @@ impl Type for Interfaces<'_> {
 impl Serialize for Interfaces<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
-        for interface in self
-            .1
-            .interfaces()
-            .iter()
-            .filter_map(|n| table::interface(n))
-        {
+        for interface in self.1.interfaces().iter().filter_map(|n| table::interface(n)) {
             if let Some(properties) = dict(self.0, self.1, interface, Gauges::Skip) {
                 map.serialize_entry(interface.full_name().as_str(), &properties)?;
             }

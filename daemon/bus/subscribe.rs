@@ -24,28 +24,14 @@ pub(super) fn row(event: &NodeEvent) -> Row<'_> {
     let more = Dict::new()
         .with("level", Val::text(level))
         .with("message_id", Val::text(info.id))
-        .maybe(
-            "worker",
-            notice.worker.as_ref().map(|w| Val::text(w.as_str())),
-        )
+        .maybe("worker", notice.worker.as_ref().map(|w| Val::text(w.as_str())))
         .maybe("replica", notice.replica.map(Val::Count))
         .maybe("run", notice.run.map(|r| Val::text(r.to_string())));
-    (
-        event.at.0,
-        info.word,
-        notice.target(),
-        notice.reason.as_str(),
-        notice.message(),
-        more,
-    )
+    (event.at.0, info.word, notice.target(), notice.reason.as_str(), notice.message(), more)
 }
 
 /// Sends events to one subscriber until he leaves the bus.
-pub(super) async fn forward(
-    peer: Arc<Peer>,
-    sender: String,
-    events: broadcast::Receiver<Arc<NodeEvent>>,
-) {
+pub(super) async fn forward(peer: Arc<Peer>, sender: String, events: broadcast::Receiver<Arc<NodeEvent>>) {
     let gone = async {
         if peer.connection.is_bus() {
             wait_gone(&peer.connection, &sender).await;
@@ -64,11 +50,7 @@ pub(super) async fn forward(
     }
 }
 
-async fn send(
-    peer: &Peer,
-    sender: &str,
-    mut events: broadcast::Receiver<Arc<NodeEvent>>,
-) -> zbus::Result<()> {
+async fn send(peer: &Peer, sender: &str, mut events: broadcast::Receiver<Arc<NodeEvent>>) -> zbus::Result<()> {
     loop {
         let event = match events.recv().await {
             Ok(event) => event,
@@ -80,11 +62,7 @@ async fn send(
             Err(RecvError::Closed) => return Ok(()),
         };
         let signal = Message::signal(ROOT, format!("{BUS_NAME}.Manager"), "Event");
-        let signal = if sender.is_empty() {
-            signal
-        } else {
-            signal.destination(sender)
-        };
+        let signal = if sender.is_empty() { signal } else { signal.destination(sender) };
         peer.connection.send(&signal.build(&row(&event))?).await?;
     }
 }

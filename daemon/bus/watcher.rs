@@ -31,10 +31,7 @@ pub(super) async fn run(peer: Arc<Peer>) {
         }
         let new = watch.borrow_and_update().clone();
         let new_level = levels.borrow_and_update().clone();
-        let step = Step {
-            before: View::new(&old, context, &old_level),
-            after: View::new(&new, context, &new_level),
-        };
+        let step = Step { before: View::new(&old, context, &old_level), after: View::new(&new, context, &new_level) };
         let mut out = Outbox::new(&peer.connection);
         if let Err(error) = step.announce(&mut out).await {
             tracing::debug!(%error, "changes could not be announced");
@@ -71,19 +68,16 @@ impl Step<'_> {
             let draining = |state: &str| state == "draining" || state == "drained";
             if draining(old.state) != draining(new.state) {
                 let body = (draining(new.state), 0_u64);
-                out.signal(&root, "Manager", "PrepareForDrain", &body)
-                    .await?;
+                out.signal(&root, "Manager", "PrepareForDrain", &body).await?;
             }
         }
         let generation = new.config_generation;
         if generation > old.config_generation {
             let body = (generation, true);
-            out.signal(&root, "Manager", "ConfigReloaded", &body)
-                .await?;
+            out.signal(&root, "Manager", "ConfigReloaded", &body).await?;
         } else if new.config_errors > 0 && new.config_errors != old.config_errors {
             let body = (generation, false);
-            out.signal(&root, "Manager", "ConfigReloaded", &body)
-                .await?;
+            out.signal(&root, "Manager", "ConfigReloaded", &body).await?;
         }
         Ok(())
     }
@@ -103,8 +97,7 @@ impl Step<'_> {
                 Some(before) if Arc::ptr_eq(before, worker) => {}
                 Some(before) => self.worker(out, before, worker).await?,
                 None => {
-                    out.added(&self.after, &Object::Worker(name.clone()))
-                        .await?;
+                    out.added(&self.after, &Object::Worker(name.clone())).await?;
                     for replica in &worker.replicas {
                         let object = Object::Replica(replica.id.clone());
                         out.added(&self.after, &object).await?;
@@ -115,19 +108,13 @@ impl Step<'_> {
         Ok(())
     }
 
-    async fn worker(
-        &self,
-        out: &mut Outbox<'_>,
-        old: &WorkerStatus,
-        new: &WorkerStatus,
-    ) -> zbus::Result<()> {
+    async fn worker(&self, out: &mut Outbox<'_>, old: &WorkerStatus, new: &WorkerStatus) -> zbus::Result<()> {
         let object = Object::Worker(new.name.clone());
         self.properties(out, &object).await?;
         let change = (old.state, new.state, old.health, new.health);
         changes(out, &object, change, &new.reason).await?;
 
-        let before: BTreeMap<_, &Arc<ReplicaStatus>> =
-            old.replicas.iter().map(|r| (&r.id, r)).collect();
+        let before: BTreeMap<_, &Arc<ReplicaStatus>> = old.replicas.iter().map(|r| (&r.id, r)).collect();
         let after: BTreeSet<_> = new.replicas.iter().map(|r| &r.id).collect();
         for id in before.keys().filter(|id| !after.contains(*id)) {
             out.removed(&Object::Replica((*id).clone())).await?;
@@ -163,8 +150,7 @@ impl Step<'_> {
                     out.added(&self.after, &object).await?;
                     let path = object.path();
                     let body = (PathRef(&path), task_name(run));
-                    out.signal(&Object::Root, "Maintenance", "TaskRunStarted", &body)
-                        .await?;
+                    out.signal(&Object::Root, "Maintenance", "TaskRunStarted", &body).await?;
                 }
             }
             if run.state == "done" && before.is_none_or(|b| b.state != "done") {
@@ -172,8 +158,7 @@ impl Step<'_> {
                 out.signal(&object, "TaskRun", "Completed", &body).await?;
                 let path = object.path();
                 let body = (PathRef(&path), task_name(run), run.result);
-                out.signal(&Object::Root, "Maintenance", "TaskRunFinished", &body)
-                    .await?;
+                out.signal(&Object::Root, "Maintenance", "TaskRunFinished", &body).await?;
             }
         }
         for id in old.keys().filter(|id| !new.contains_key(id)) {
@@ -184,11 +169,7 @@ impl Step<'_> {
 
     /// One PropertiesChanged for each interface of the object that has changed.
     async fn properties(&self, out: &mut Outbox<'_>, object: &Object) -> zbus::Result<()> {
-        for interface in object
-            .interfaces()
-            .iter()
-            .filter_map(|n| table::interface(n))
-        {
+        for interface in object.interfaces().iter().filter_map(|n| table::interface(n)) {
             let (Some(old), Some(new)) = (
                 values(&self.before, object, interface, Gauges::Skip),
                 values(&self.after, object, interface, Gauges::Skip),
@@ -226,8 +207,7 @@ async fn changes(
     }
     if old_health != new_health {
         let body = (new_health == "healthy", reason);
-        out.signal(object, interface, "HealthChanged", &body)
-            .await?;
+        out.signal(object, interface, "HealthChanged", &body).await?;
     }
     Ok(())
 }

@@ -121,9 +121,7 @@ pub(super) struct PathRef<'a>(pub &'a str);
 
 impl Serialize for PathRef<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        ObjectPath::try_from(self.0)
-            .map_err(serde::ser::Error::custom)?
-            .serialize(to)
+        ObjectPath::try_from(self.0).map_err(serde::ser::Error::custom)?.serialize(to)
     }
 }
 
@@ -178,8 +176,7 @@ impl Serialize for Dict<'_> {
 }
 
 impl Type for Dict<'_> {
-    const SIGNATURE: &'static Signature =
-        &Signature::static_dict(&Signature::Str, &Signature::Variant);
+    const SIGNATURE: &'static Signature = &Signature::static_dict(&Signature::Str, &Signature::Variant);
 }
 
 /// `aa{sv}`, each made when it is written.
@@ -212,10 +209,7 @@ fn replica(status: &ReplicaStatus) -> Dict<'_> {
         .with("since", Val::Long(status.since.0))
         .maybe("started", status.started.map(|at| Val::Long(at.0)))
         .with("restarts", Val::Long(status.restarts))
-        .maybe(
-            "last_exit",
-            status.last_exit.as_ref().map(|e| Val::Dict(last_exit(e))),
-        )
+        .maybe("last_exit", status.last_exit.as_ref().map(|e| Val::Dict(last_exit(e))))
         .with("reason", Val::text(status.reason.as_str()))
         .maybe("next_start", status.next_start.map(|at| Val::Long(at.0)))
         .maybe("status", status.status_text.as_deref().map(Val::text))
@@ -294,11 +288,7 @@ mod tests {
         for value in &values {
             let bytes = to_bytes(Context::new(LE, 0), &(value,)).unwrap();
             let (read,): (Variant<'_>,) = bytes.deserialize().unwrap().0;
-            assert_eq!(
-                read.value_signature().to_string(),
-                value.signature(),
-                "{value:?}"
-            );
+            assert_eq!(read.value_signature().to_string(), value.signature(), "{value:?}");
         }
     }
 
@@ -312,8 +302,7 @@ mod tests {
         let read: HashMap<String, OwnedVariant> = bytes.deserialize().unwrap().0;
         assert_eq!(read.len(), 2);
         assert_eq!(*read["n"], Variant::U64(5));
-        let inner: HashMap<String, OwnedVariant> =
-            read["inner"].try_clone().unwrap().try_into().unwrap();
+        let inner: HashMap<String, OwnedVariant> = read["inner"].try_clone().unwrap().try_into().unwrap();
         assert_eq!(*inner["s"], Variant::from("t"));
     }
 }

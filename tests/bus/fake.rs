@@ -11,12 +11,9 @@ use reeve_core::config::Diagnostic;
 use reeve_core::exit::Cause;
 use reeve_core::ids::OperationId;
 use reeve_core::notice::{Kind, Notice};
-use reeve_core::status::{
-    LastExit, NodeStatus, OperationStatus, PlannedAction, ReplicaStatus, WorkerStatus,
-};
+use reeve_core::status::{LastExit, NodeStatus, OperationStatus, PlannedAction, ReplicaStatus, WorkerStatus};
 use reeve_core::{
-    Accepted, Command, ExitRecord, Refusal, RefusalKind, ReplicaId, RunId, Snapshot, TeamName,
-    Wall, WorkerName,
+    Accepted, Command, ExitRecord, Refusal, RefusalKind, ReplicaId, RunId, Snapshot, TeamName, Wall, WorkerName,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -57,13 +54,7 @@ impl Node {
         let events = broadcast::Sender::new(64);
         let handle = Handle::new(requests, seen, events.clone());
         let trail = Arc::new(Kept::default());
-        let server = Server::new(Options {
-            handle,
-            sink: trail.clone(),
-            log_level: "info".into(),
-            authority,
-        })
-        .unwrap();
+        let server = Server::new(Options { handle, sink: trail.clone(), log_level: "info".into(), authority }).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(Vec::new()));
         let other = Arc::new(Mutex::new(Vec::new()));
@@ -75,15 +66,7 @@ impl Node {
             next: 41,
         };
         tokio::spawn(played.run(inbox));
-        Self {
-            snapshot,
-            events,
-            asked,
-            answers,
-            other,
-            trail,
-            server,
-        }
+        Self { snapshot, events, asked, answers, other, trail, server }
     }
 
     /// With the authority of a private bus.
@@ -95,11 +78,7 @@ impl Node {
     pub async fn client(&mut self) -> Client {
         let (ours, theirs) = UnixStream::pair().unwrap();
         self.server.attach(theirs);
-        let stream = Builder::unix_stream(ours)
-            .p2p()
-            .build_message_stream()
-            .await
-            .unwrap();
+        let stream = Builder::unix_stream(ours).p2p().build_message_stream().await.unwrap();
         Client::new(stream, None)
     }
 
@@ -119,12 +98,7 @@ impl Node {
 
     /// The command asked last.
     pub fn last(&self) -> Asked {
-        self.asked
-            .lock()
-            .unwrap()
-            .last()
-            .cloned()
-            .expect("a command")
+        self.asked.lock().unwrap().last().cloned().expect("a command")
     }
 
     /// Waits until so many commands were asked.
@@ -140,9 +114,7 @@ pub async fn until(mut done: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait)
-        .await
-        .expect("it happens in time");
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it happens in time");
 }
 
 struct Loop {
@@ -167,10 +139,7 @@ impl Loop {
     fn handle(&mut self, request: Request) {
         match request {
             Request::Command(command, caller, back) => {
-                self.asked.lock().unwrap().push(Asked {
-                    command: command.clone(),
-                    caller: caller.clone(),
-                });
+                self.asked.lock().unwrap().push(Asked { command: command.clone(), caller: caller.clone() });
                 let scripted = self.answers.lock().unwrap().pop();
                 let answer = scripted.unwrap_or_else(|| Ok(self.accept(&command)));
                 let started = match &answer {
@@ -182,8 +151,7 @@ impl Loop {
                 if let Some(id) = started {
                     self.snapshot.send_modify(|snapshot| {
                         let mut new = (**snapshot).clone();
-                        new.operations
-                            .push(Arc::new(operation(id, &command, &caller)));
+                        new.operations.push(Arc::new(operation(id, &command, &caller)));
                         *snapshot = Arc::new(new);
                     });
                 }
@@ -231,9 +199,7 @@ impl Loop {
             }
             Request::ExplainConfig(key, back) => {
                 let known = key == "worker.stop.timeout";
-                let _ = back.send(
-                    known.then(|| BTreeMap::from([("default".to_owned(), "30s".to_owned())])),
-                );
+                let _ = back.send(known.then(|| BTreeMap::from([("default".to_owned(), "30s".to_owned())])));
             }
             Request::Events(since, max, back) => {
                 self.note(format!("events since={} max={max}", since.0));
@@ -294,11 +260,7 @@ fn operation(id: OperationId, command: &Command, caller: &Caller) -> OperationSt
 }
 
 fn action() -> PlannedAction {
-    PlannedAction {
-        action: "start".into(),
-        target: "web/1".into(),
-        reason: "wanted and not running".into(),
-    }
+    PlannedAction { action: "start".into(), target: "web/1".into(), reason: "wanted and not running".into() }
 }
 
 pub fn mistakes() -> Vec<Diagnostic> {
@@ -318,10 +280,7 @@ pub fn mistakes() -> Vec<Diagnostic> {
 
 pub fn event(reason: &str) -> NodeEvent {
     let replica: ReplicaId = "web/2".parse().unwrap();
-    NodeEvent {
-        at: Wall(77),
-        notice: Notice::replica(Kind::WorkerFailed, &replica, RUN.parse().ok(), reason),
-    }
+    NodeEvent { at: Wall(77), notice: Notice::replica(Kind::WorkerFailed, &replica, RUN.parse().ok(), reason) }
 }
 
 fn record(replica: &ReplicaId, ended: u64) -> ExitRecord {
@@ -343,10 +302,7 @@ fn record(replica: &ReplicaId, ended: u64) -> ExitRecord {
 }
 
 pub fn refusal(kind: RefusalKind, text: &str) -> Result<Accepted, Refusal> {
-    Err(Refusal {
-        kind,
-        text: text.into(),
-    })
+    Err(Refusal { kind, text: text.into() })
 }
 
 pub fn replica(worker: &str, index: u32) -> ReplicaStatus {
@@ -365,12 +321,7 @@ pub fn replica(worker: &str, index: u32) -> ReplicaStatus {
         port: Some(7_000),
         restarts: 2,
         next_start: None,
-        last_exit: Some(LastExit {
-            cause: Cause::Signal(11),
-            at: Wall(800),
-            exit_code: None,
-            signal: Some(11),
-        }),
+        last_exit: Some(LastExit { cause: Cause::Signal(11), at: Wall(800), exit_code: None, signal: Some(11) }),
         holds: vec![],
         status_text: Some("serving".into()),
         active_tasks: Some(4),
@@ -412,10 +363,7 @@ fn picture() -> Snapshot {
             launcher: "direct".into(),
             ..NodeStatus::default()
         },
-        workers: workers
-            .into_iter()
-            .map(|w| (w.name.clone(), Arc::new(w)))
-            .collect(),
+        workers: workers.into_iter().map(|w| (w.name.clone(), Arc::new(w))).collect(),
         operations: vec![],
     }
 }
@@ -429,10 +377,7 @@ pub struct UpTo {
 
 impl UpTo {
     pub fn new(level: Option<Level>) -> Option<Arc<dyn Authority>> {
-        Some(Arc::new(Self {
-            level,
-            challenge: false,
-        }))
+        Some(Arc::new(Self { level, challenge: false }))
     }
 }
 
@@ -478,10 +423,7 @@ impl AuditSink for Kept {
         }])
     }
     fn verify(&self) -> Result<AuditSummary, AuditProblem> {
-        Err(AuditProblem {
-            broken: true,
-            text: "entry 17 does not follow from entry 16".into(),
-        })
+        Err(AuditProblem { broken: true, text: "entry 17 does not follow from entry 16".into() })
     }
     fn entries(&self) -> u64 {
         12
@@ -526,45 +468,23 @@ impl Client {
                 }
             }
         });
-        Self {
-            connection,
-            signals,
-            destination,
-            seen: Vec::new(),
-            pump: pump.abort_handle(),
-        }
+        Self { connection, signals, destination, seen: Vec::new(), pump: pump.abort_handle() }
     }
 
     /// Calls and waits for the reply; signals that come meanwhile are kept.
-    pub async fn call<B>(
-        &mut self,
-        path: &str,
-        interface: &str,
-        method: &str,
-        body: &B,
-    ) -> Result<Message, Refused>
+    pub async fn call<B>(&mut self, path: &str, interface: &str, method: &str, body: &B) -> Result<Message, Refused>
     where
         B: serde::Serialize + DynamicType,
     {
-        let full = if interface.contains('.') {
-            interface.to_owned()
-        } else {
-            format!("org.reeve.Node1.{interface}")
-        };
+        let full = if interface.contains('.') { interface.to_owned() } else { format!("org.reeve.Node1.{interface}") };
         let connection = self.connection.clone();
         let answer = connection.call_method(self.destination, path, Some(full), method, body);
-        let answer = tokio::time::timeout(Duration::from_secs(10), answer)
-            .await
-            .expect("an answer in time");
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.expect("an answer in time");
         answer.map_err(|e| match e {
-            zbus::Error::MethodError(name, text, _) => Refused {
-                name: name.to_string(),
-                text: text.unwrap_or_default(),
-            },
-            zbus::Error::FDO(e) => Refused {
-                name: zbus::DBusError::name(&*e).to_string(),
-                text: e.to_string(),
-            },
+            zbus::Error::MethodError(name, text, _) => {
+                Refused { name: name.to_string(), text: text.unwrap_or_default() }
+            }
+            zbus::Error::FDO(e) => Refused { name: zbus::DBusError::name(&*e).to_string(), text: e.to_string() },
             other => panic!("{method}: {other}"),
         })
     }
@@ -572,15 +492,7 @@ impl Client {
     /// One property.
     pub async fn property(&mut self, path: &str, interface: &str, name: &str) -> OwnedVariant {
         let full = format!("org.reeve.Node1.{interface}");
-        let reply = self
-            .call(
-                path,
-                "org.freedesktop.DBus.Properties",
-                "Get",
-                &(full, name),
-            )
-            .await
-            .unwrap();
+        let reply = self.call(path, "org.freedesktop.DBus.Properties", "Get", &(full, name)).await.unwrap();
         reply.body().deserialize().unwrap()
     }
 
@@ -599,9 +511,7 @@ impl Client {
             }
             panic!("the connection has ended before {name}");
         };
-        tokio::time::timeout(Duration::from_secs(10), find)
-            .await
-            .unwrap_or_else(|_| panic!("no signal {name}"))
+        tokio::time::timeout(Duration::from_secs(10), find).await.unwrap_or_else(|_| panic!("no signal {name}"))
     }
 
     /// The names of signals that have come by now and were not asked for. Everything that was sent before the reply
@@ -623,9 +533,7 @@ pub fn none() -> HashMap<&'static str, Variant<'static>> {
 }
 
 /// Some options.
-pub fn opt<const N: usize>(
-    list: [(&'static str, Variant<'static>); N],
-) -> HashMap<&'static str, Variant<'static>> {
+pub fn opt<const N: usize>(list: [(&'static str, Variant<'static>); N]) -> HashMap<&'static str, Variant<'static>> {
     list.into_iter().collect()
 }
 

@@ -1,11 +1,6 @@
 //! The D-Bus server against a played loop: every method, refusal, property and signal, peer to peer; and once on a
 //! real bus with a played polkit.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod daemon;
 mod fake;

@@ -10,12 +10,7 @@ use std::sync::Arc;
 use zbus::message::Flags;
 use zbus::{Structure, Variant};
 
-const LEVELS: [Option<Level>; 4] = [
-    None,
-    Some(Level::ReadOnly),
-    Some(Level::Operator),
-    Some(Level::Administrator),
-];
+const LEVELS: [Option<Level>; 4] = [None, Some(Level::ReadOnly), Some(Level::Operator), Some(Level::Administrator)];
 
 /// Arguments that pass the syntax check.
 fn body(method: &Method) -> Structure<'static> {
@@ -46,22 +41,14 @@ fn path(interface: &Interface) -> &'static str {
     }
 }
 
-async fn call(
-    client: &mut Client,
-    interface: &Interface,
-    method: &Method,
-) -> Result<zbus::Message, Refused> {
+async fn call(client: &mut Client, interface: &Interface, method: &Method) -> Result<zbus::Message, Refused> {
     let path = path(interface);
     if method.input.is_empty() {
         client.call(path, interface.name, method.name, &()).await
     } else if method.input.len() == 1 {
-        client
-            .call(path, interface.name, method.name, &(none(),))
-            .await
+        client.call(path, interface.name, method.name, &(none(),)).await
     } else {
-        client
-            .call(path, interface.name, method.name, &body(method))
-            .await
+        client.call(path, interface.name, method.name, &body(method)).await
     }
 }
 
@@ -70,11 +57,7 @@ async fn node(level: Option<Level>) -> (Node, Client) {
     let mut node = Node::new(UpTo::new(level));
     let client = node.client().await;
     node.change(|s| {
-        let web = s
-            .workers
-            .values_mut()
-            .find(|w| w.name.as_str() == "web")
-            .unwrap();
+        let web = s.workers.values_mut().find(|w| w.name.as_str() == "web").unwrap();
         let web = Arc::make_mut(web);
         let first = Arc::make_mut(&mut web.replicas[0]);
         first.state = "isolated";
@@ -85,24 +68,23 @@ async fn node(level: Option<Level>) -> (Node, Client) {
 
 fn add_run(node: &Node, id: u64) {
     node.change(|s| {
-        s.operations
-            .push(Arc::new(reeve_core::status::OperationStatus {
-                id: reeve_core::OperationId(id),
-                what: "stop web".into(),
-                by: "uid 4711".into(),
-                uid: 4711,
-                via: "dbus".into(),
-                reason: None,
-                request_id: None,
-                started: reeve_core::Wall(1),
-                state: "running",
-                result: "",
-                ended: None,
-                message: String::new(),
-                progress: (0, 1),
-                targets: vec![],
-                dry_run: None,
-            }));
+        s.operations.push(Arc::new(reeve_core::status::OperationStatus {
+            id: reeve_core::OperationId(id),
+            what: "stop web".into(),
+            by: "uid 4711".into(),
+            uid: 4711,
+            via: "dbus".into(),
+            reason: None,
+            request_id: None,
+            started: reeve_core::Wall(1),
+            state: "running",
+            result: "",
+            ended: None,
+            message: String::new(),
+            progress: (0, 1),
+            targets: vec![],
+            dry_run: None,
+        }));
     });
 }
 
@@ -147,21 +129,13 @@ async fn sec_03_every_method_asks_for_its_level_and_every_refusal_is_on_record()
                 } else if granted {
                     let name = &answer.as_ref().unwrap_err().name;
                     let short = name.rsplit('.').next().unwrap();
-                    assert!(
-                        method.errors.contains(&short),
-                        "{}: {answer:?}",
-                        method.name
-                    );
+                    assert!(method.errors.contains(&short), "{}: {answer:?}", method.name);
                 }
             }
         }
         let commands = node.asked.lock().unwrap().len();
         let may = level >= Some(Level::Operator);
-        assert_eq!(
-            commands > 0,
-            may,
-            "at {level:?} the loop heard of {commands}"
-        );
+        assert_eq!(commands > 0, may, "at {level:?} the loop heard of {commands}");
     }
 }
 
@@ -179,63 +153,33 @@ async fn every_mutating_method_has_an_action_and_free_ones_tell_nothing() {
 #[tokio::test]
 async fn resume_and_cancel_need_more_only_where_they_do_more() {
     let (node, mut client) = node(Some(Level::Operator)).await;
-    let refused = client
-        .call(ROOT, "Workers", "Resume", &("web/1", none()))
-        .await
-        .unwrap_err();
+    let refused = client.call(ROOT, "Workers", "Resume", &("web/1", none())).await.unwrap_err();
     assert!(refused.text.contains("lift-isolation"), "{}", refused.text);
-    client
-        .call(ROOT, "Workers", "Resume", &("web/2", none()))
-        .await
-        .unwrap();
-    let refused = client
-        .call(ROOT, "Workers", "Resume", &("web", none()))
-        .await
-        .unwrap_err();
+    client.call(ROOT, "Workers", "Resume", &("web/2", none())).await.unwrap();
+    let refused = client.call(ROOT, "Workers", "Resume", &("web", none())).await.unwrap_err();
     assert!(refused.text.contains("reeve-admins"), "{}", refused.text);
 
     let cancel = ("7", none());
-    let refused = client
-        .call(ROOT, "Maintenance", "Cancel", &cancel)
-        .await
-        .unwrap_err();
+    let refused = client.call(ROOT, "Maintenance", "Cancel", &cancel).await.unwrap_err();
     assert!(refused.text.contains("cancel-any"), "{}", refused.text);
     // The run that Resume has made is the caller's own.
     let own = node.snapshot.borrow().operations.last().unwrap().id;
     let own = Object::TaskRun(own).path();
-    client
-        .call(&own, "TaskRun", "Cancel", &(none(),))
-        .await
-        .unwrap();
+    client.call(&own, "TaskRun", "Cancel", &(none(),)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_challenge_is_told_apart_from_a_refusal() {
-    let authority = UpTo {
-        level: Some(Level::ReadOnly),
-        challenge: true,
-    };
+    let authority = UpTo { level: Some(Level::ReadOnly), challenge: true };
     let mut node = Node::new(Some(Arc::new(authority)));
     let mut client = node.client().await;
     let stop = ("web", none());
-    let refused = client
-        .call(ROOT, "Workers", "Stop", &stop)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        refused.name,
-        "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
-    );
+    let refused = client.call(ROOT, "Workers", "Stop", &stop).await.unwrap_err();
+    assert_eq!(refused.name, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired");
     assert!(refused.text.contains("manage-workers"), "{}", refused.text);
-    let reply = client
-        .call(ROOT, "Manager", "Can", &("manage-workers", none()))
-        .await
-        .unwrap();
+    let reply = client.call(ROOT, "Manager", "Can", &("manage-workers", none())).await.unwrap();
     assert_eq!(reply.body().deserialize::<String>().unwrap(), "challenge");
-    assert_eq!(
-        node.trail.all()[0].result,
-        "InteractiveAuthorizationRequired"
-    );
+    assert_eq!(node.trail.all()[0].result, "InteractiveAuthorizationRequired");
 
     // With leave to ask, the authority asks; this one is then refused.
     let message = zbus::Message::method_call(ROOT, "Stop")
@@ -252,14 +196,8 @@ async fn a_challenge_is_told_apart_from_a_refusal() {
 async fn an_allowed_call_leaves_two_entries_and_the_second_tells_how_its_task_run_ended() {
     let mut node = Node::private();
     let mut client = node.client().await;
-    let options = opt([
-        ("reason", Variant::from("new build")),
-        ("request-id", Variant::from("r-1")),
-    ]);
-    client
-        .call(ROOT, "Workers", "Stop", &("web/2", options))
-        .await
-        .unwrap();
+    let options = opt([("reason", Variant::from("new build")), ("request-id", Variant::from("r-1"))]);
+    client.call(ROOT, "Workers", "Stop", &("web/2", options)).await.unwrap();
     let trail = node.trail.all();
     assert_eq!(trail.len(), 1, "it is still going on");
     let begin = &trail[0];
@@ -290,14 +228,8 @@ async fn what_cannot_be_read_is_on_record_too() {
     let mut node = Node::private();
     let mut client = node.client().await;
     let unknown = ("web", opt([("token", Variant::from("hunter2"))]));
-    client
-        .call(ROOT, "Workers", "Stop", &unknown)
-        .await
-        .unwrap_err();
-    client
-        .call(ROOT, "Workers", "Stop", &("web",))
-        .await
-        .unwrap_err();
+    client.call(ROOT, "Workers", "Stop", &unknown).await.unwrap_err();
+    client.call(ROOT, "Workers", "Stop", &("web",)).await.unwrap_err();
     let trail = node.trail.all();
     assert_eq!(trail.len(), 2);
     assert_eq!(trail[0].result, "InvalidArgument");
@@ -322,10 +254,7 @@ async fn a_call_is_carried_out_and_recorded_even_when_its_caller_leaves() {
 
 #[test]
 fn without_polkit_root_and_the_own_uid_may_and_nobody_else() {
-    let client = |uid| reeve::bus::caller::Client {
-        uid,
-        ..Default::default()
-    };
+    let client = |uid| reeve::bus::caller::Client { uid, ..Default::default() };
     let own = OwnUid(1000);
     assert_eq!(own.grants(&client(0)), Some("root"));
     assert_eq!(own.grants(&client(1000)), Some("own uid"));

@@ -27,10 +27,7 @@ fn web(snapshot: &mut reeve_core::Snapshot) -> &mut reeve_core::status::WorkerSt
 async fn every_property_has_the_type_the_table_says() {
     let mut node = Node::private();
     let mut client = node.client().await;
-    client
-        .call(ROOT, "Workers", "Stop", &("web", none()))
-        .await
-        .unwrap();
+    client.call(ROOT, "Workers", "Stop", &("web", none())).await.unwrap();
     for interface in INTERFACES {
         let path = match interface.name {
             "Worker" => WEB,
@@ -39,10 +36,7 @@ async fn every_property_has_the_type_the_table_says() {
             _ => ROOT,
         };
         let full = format!("org.reeve.Node1.{}", interface.name);
-        let reply = client
-            .call(path, PROPERTIES, "GetAll", &(&full,))
-            .await
-            .unwrap();
+        let reply = client.call(path, PROPERTIES, "GetAll", &(&full,)).await.unwrap();
         let all: Dict = reply.body().deserialize().unwrap();
         assert_eq!(all.len(), interface.properties.len(), "{}", interface.name);
         for property in interface.properties {
@@ -110,15 +104,9 @@ async fn a_change_is_told_once_with_the_new_values_only() {
     };
     let expected = ["Health", "Ready", "State", "StateReason"];
     assert_eq!(of(WEB).1, expected);
-    assert_eq!(
-        of(WEB_1).1,
-        ["Health", "MainPid", "Ready", "State", "StateReason"]
-    );
+    assert_eq!(of(WEB_1).1, ["Health", "MainPid", "Ready", "State", "StateReason"]);
     assert_eq!(of(WEB_1).0, "org.reeve.Node1.Replica");
-    assert!(
-        changes.iter().all(|m| !path(m).ends_with("web/2")),
-        "it has not changed"
-    );
+    assert!(changes.iter().all(|m| !path(m).ends_with("web/2")), "it has not changed");
 
     let state = client.signal("StateChanged").await;
     let (new, old, reason): (String, String, String) = state.body().deserialize().unwrap();
@@ -152,41 +140,26 @@ async fn the_node_announces_drain_state_and_configuration() {
     assert_eq!((new.as_str(), old.as_str()), ("draining", "running"));
     assert_eq!(path(&state), ROOT);
     let drain = client.signal("PrepareForDrain").await;
-    assert_eq!(
-        drain.body().deserialize::<(bool, u64)>().unwrap(),
-        (true, 0)
-    );
+    assert_eq!(drain.body().deserialize::<(bool, u64)>().unwrap(), (true, 0));
     let reloaded = client.signal("ConfigReloaded").await;
-    assert_eq!(
-        reloaded.body().deserialize::<(u64, bool)>().unwrap(),
-        (8, true)
-    );
+    assert_eq!(reloaded.body().deserialize::<(u64, bool)>().unwrap(), (8, true));
 
     node.change(|s| s.node.config_errors = 2);
     let reloaded = client.signal("ConfigReloaded").await;
-    assert_eq!(
-        reloaded.body().deserialize::<(u64, bool)>().unwrap(),
-        (8, false)
-    );
+    assert_eq!(reloaded.body().deserialize::<(u64, bool)>().unwrap(), (8, false));
     node.change(|s| {
         s.node.state = "running";
         s.node.drain_reason = None;
     });
     let drain = client.signal("PrepareForDrain").await;
-    assert_eq!(
-        drain.body().deserialize::<(bool, u64)>().unwrap(),
-        (false, 0)
-    );
+    assert_eq!(drain.body().deserialize::<(bool, u64)>().unwrap(), (false, 0));
 }
 
 #[tokio::test]
 async fn objects_that_come_and_go_are_announced() {
     let mut node = Node::private();
     let mut client = node.client().await;
-    let reply = client
-        .call(ROOT, MANAGER, "GetManagedObjects", &())
-        .await
-        .unwrap();
+    let reply = client.call(ROOT, MANAGER, "GetManagedObjects", &()).await.unwrap();
     let managed: Managed = reply.body().deserialize().unwrap();
     assert_eq!(managed.len(), 5, "2 workers and 3 replicas");
     let replica = &managed[&OwnedObjectPath::try_from(WEB_1).unwrap()]["org.reeve.Node1.Replica"];
@@ -202,31 +175,18 @@ async fn objects_that_come_and_go_are_announced() {
     assert_eq!(gone.as_str(), WEB_1);
     assert_eq!(interfaces, ["org.reeve.Node1.Replica"]);
     let added = client.signal("InterfacesAdded").await;
-    let (come, values): (OwnedObjectPath, HashMap<String, Dict>) =
-        added.body().deserialize().unwrap();
+    let (come, values): (OwnedObjectPath, HashMap<String, Dict>) = added.body().deserialize().unwrap();
     assert_eq!(come.as_str(), "/org/reeve/Node1/worker/web/3");
-    assert_eq!(
-        *values["org.reeve.Node1.Replica"]["Number"],
-        Variant::U32(3)
-    );
+    assert_eq!(*values["org.reeve.Node1.Replica"]["Number"], Variant::U32(3));
 
     node.change(|s| s.workers.clear());
     let mut gone = Vec::new();
     for _ in 0..5 {
         let removed = client.signal("InterfacesRemoved").await;
-        gone.push(
-            removed
-                .body()
-                .deserialize::<(OwnedObjectPath, Vec<String>)>()
-                .unwrap()
-                .0,
-        );
+        gone.push(removed.body().deserialize::<(OwnedObjectPath, Vec<String>)>().unwrap().0);
     }
     assert!(gone.iter().any(|p| p.as_str() == WEB));
-    let refused = client
-        .call(WEB, "Worker", "Start", &(none(),))
-        .await
-        .unwrap_err();
+    let refused = client.call(WEB, "Worker", "Start", &(none(),)).await.unwrap_err();
     assert_eq!(refused.name, "org.freedesktop.DBus.Error.UnknownObject");
     node.change(|s| {
         let new = worker("new", 1);
@@ -248,14 +208,10 @@ fn replica_of(worker: &str, index: u32) -> reeve_core::status::ReplicaStatus {
 async fn a_task_run_comes_goes_on_and_completes() {
     let mut node = Node::private();
     let mut client = node.client().await;
-    let reply = client
-        .call(ROOT, "Workers", "Stop", &("web", none()))
-        .await
-        .unwrap();
+    let reply = client.call(ROOT, "Workers", "Stop", &("web", none())).await.unwrap();
     let run: OwnedObjectPath = reply.body().deserialize().unwrap();
     let added = client.signal("InterfacesAdded").await;
-    let (come, values): (OwnedObjectPath, HashMap<String, Dict>) =
-        added.body().deserialize().unwrap();
+    let (come, values): (OwnedObjectPath, HashMap<String, Dict>) = added.body().deserialize().unwrap();
     assert_eq!(come, run);
     let properties = &values["org.reeve.Node1.TaskRun"];
     assert_eq!(text(&properties["Task"]), "stop");
@@ -278,21 +234,16 @@ async fn a_task_run_comes_goes_on_and_completes() {
     });
     let completed = client.signal("Completed").await;
     assert_eq!(path(&completed), run.as_str());
-    let (result, error, message): (String, String, String) =
-        completed.body().deserialize().unwrap();
+    let (result, error, message): (String, String, String) = completed.body().deserialize().unwrap();
     assert_eq!(result, "cancelled");
     assert_eq!(error, "org.reeve.Error.Cancelled");
     assert_eq!(message, "cancelled by uid 0");
     let finished = client.signal("TaskRunFinished").await;
-    let (_, task, result): (OwnedObjectPath, String, String) =
-        finished.body().deserialize().unwrap();
+    let (_, task, result): (OwnedObjectPath, String, String) = finished.body().deserialize().unwrap();
     assert_eq!((task.as_str(), result.as_str()), ("stop", "cancelled"));
     // Who comes late still reads how it ended.
     let mut late = node.client().await;
-    assert_eq!(
-        text(&late.property(run.as_str(), "TaskRun", "Result").await),
-        "cancelled"
-    );
+    assert_eq!(text(&late.property(run.as_str(), "TaskRun", "Result").await), "cancelled");
     node.change(|s| s.operations.clear());
     client.signal("InterfacesRemoved").await;
 }
@@ -302,45 +253,25 @@ async fn events_go_to_subscribers_only() {
     let mut node = Node::private();
     let mut client = node.client().await;
     let mut other = node.client().await;
-    client
-        .call(ROOT, "Manager", "Subscribe", &(none(),))
-        .await
-        .unwrap();
-    client
-        .call(ROOT, "Manager", "Subscribe", &(none(),))
-        .await
-        .unwrap();
+    client.call(ROOT, "Manager", "Subscribe", &(none(),)).await.unwrap();
+    client.call(ROOT, "Manager", "Subscribe", &(none(),)).await.unwrap();
     other.call(ROOT, "Manager", "Ping", &()).await.unwrap();
     node.events.send(Arc::new(event("first"))).unwrap();
     let heard = client.signal("Event").await;
     let (at, kind, target, reason, _, more): (u64, String, String, String, String, Dict) =
         heard.body().deserialize().unwrap();
-    assert_eq!(
-        (at, kind.as_str(), target.as_str()),
-        (77, "worker-failed", "web/2")
-    );
+    assert_eq!((at, kind.as_str(), target.as_str()), (77, "worker-failed", "web/2"));
     assert_eq!(reason, "first");
     assert_eq!(text(&more["run"]), RUN);
-    assert_eq!(
-        client.others().await,
-        [] as [&str; 0],
-        "once, though asked for twice"
-    );
+    assert_eq!(client.others().await, [] as [&str; 0], "once, though asked for twice");
 
-    client
-        .call(ROOT, "Manager", "Unsubscribe", &(none(),))
-        .await
-        .unwrap();
+    client.call(ROOT, "Manager", "Unsubscribe", &(none(),)).await.unwrap();
     until(|| node.events.receiver_count() == 0).await;
-    client
-        .call(ROOT, "Manager", "Subscribe", &(none(),))
-        .await
-        .unwrap();
+    client.call(ROOT, "Manager", "Subscribe", &(none(),)).await.unwrap();
     node.events.send(Arc::new(event("second"))).unwrap();
     let heard = client.signal("Event").await;
     let body = heard.body();
-    let (_, _, _, reason, _, _): (u64, String, String, String, String, Dict) =
-        body.deserialize().unwrap();
+    let (_, _, _, reason, _, _): (u64, String, String, String, String, Dict) = body.deserialize().unwrap();
     assert_eq!(reason, "second");
     assert_eq!(other.others().await, [] as [&str; 0]);
     drop(client);
@@ -360,40 +291,17 @@ async fn standard_interfaces_answer_on_every_folder() {
         ("/org/reeve/Node1/worker", "_33d_2drender"),
         (WEB, "2"),
     ] {
-        let reply = client
-            .call(path, introspectable, "Introspect", &())
-            .await
-            .unwrap();
+        let reply = client.call(path, introspectable, "Introspect", &()).await.unwrap();
         let xml: String = reply.body().deserialize().unwrap();
-        assert!(
-            xml.contains(&format!("<node name=\"{child}\"/>")),
-            "{path}: {xml}"
-        );
+        assert!(xml.contains(&format!("<node name=\"{child}\"/>")), "{path}: {xml}");
     }
-    let reply = client
-        .call(ROOT, introspectable, "Introspect", &())
-        .await
-        .unwrap();
+    let reply = client.call(ROOT, introspectable, "Introspect", &()).await.unwrap();
     let xml: String = reply.body().deserialize().unwrap();
     assert!(xml.contains("org.reeve.Node1.Workers") && xml.contains(MANAGER));
     assert!(xml.len() < 24 * 1024, "{} bytes", xml.len());
-    for path in [
-        "/orgx",
-        "/org/reeve/Node",
-        "/org/reeve/Node1/worker/nope",
-        "/x",
-    ] {
-        let refused = client
-            .call(path, introspectable, "Introspect", &())
-            .await
-            .unwrap_err();
-        assert_eq!(
-            refused.name, "org.freedesktop.DBus.Error.UnknownObject",
-            "{path}"
-        );
+    for path in ["/orgx", "/org/reeve/Node", "/org/reeve/Node1/worker/nope", "/x"] {
+        let refused = client.call(path, introspectable, "Introspect", &()).await.unwrap_err();
+        assert_eq!(refused.name, "org.freedesktop.DBus.Error.UnknownObject", "{path}");
     }
-    client
-        .call(WEB, "org.freedesktop.DBus.Peer", "Ping", &())
-        .await
-        .unwrap();
+    client.call(WEB, "org.freedesktop.DBus.Peer", "Ping", &()).await.unwrap();
 }

@@ -2,9 +2,7 @@
 
 use reeve::host::launcher::Launcher;
 use reeve_core::config::{Resources, RestartPolicy};
-use reeve_core::{
-    Applied, ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken,
-};
+use reeve_core::{Applied, ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
@@ -133,21 +131,13 @@ impl Bench {
 
     pub async fn started(&mut self, token: StartToken) -> Started {
         self.expect("Started", |event| match event {
-            LauncherEvent::Started {
-                replica,
-                token: t,
-                run,
-                pid,
-                cgroup,
-            } if *t == token => Some(Ok(Started {
+            LauncherEvent::Started { replica, token: t, run, pid, cgroup } if *t == token => Some(Ok(Started {
                 replica: replica.clone(),
                 run: *run,
                 pid: i32::try_from(*pid).unwrap(),
                 cgroup: cgroup.as_ref().map(PathBuf::from),
             })),
-            LauncherEvent::StartFailed {
-                token: t, error, ..
-            } if *t == token => Some(Err(error.clone())),
+            LauncherEvent::StartFailed { token: t, error, .. } if *t == token => Some(Err(error.clone())),
             _ => None,
         })
         .await
@@ -158,9 +148,7 @@ impl Bench {
     pub async fn start_fails(&mut self, spec: RunSpec) -> String {
         let token = self.launch(spec, None);
         self.expect("StartFailed", |event| match event {
-            LauncherEvent::StartFailed {
-                token: t, error, ..
-            } if *t == token => Some(error.clone()),
+            LauncherEvent::StartFailed { token: t, error, .. } if *t == token => Some(error.clone()),
             LauncherEvent::Started { token: t, .. } if *t == token => panic!("it started"),
             _ => None,
         })
@@ -185,12 +173,7 @@ impl Bench {
     pub async fn applied(&mut self, run: &Started, what: Applied) -> Result<(), String> {
         let run = run.run;
         self.expect("Applied", |event| match event {
-            LauncherEvent::Applied {
-                run: r,
-                what: w,
-                result,
-                ..
-            } if (*r, *w) == (run, what) => Some(result.clone()),
+            LauncherEvent::Applied { run: r, what: w, result, .. } if (*r, *w) == (run, what) => Some(result.clone()),
             _ => None,
         })
         .await
@@ -203,11 +186,7 @@ impl Bench {
     }
 
     /// The first event that `pick` takes; others are kept for later.
-    pub async fn expect<T>(
-        &mut self,
-        what: &str,
-        mut pick: impl FnMut(&LauncherEvent) -> Option<T>,
-    ) -> T {
+    pub async fn expect<T>(&mut self, what: &str, mut pick: impl FnMut(&LauncherEvent) -> Option<T>) -> T {
         for place in 0..self.backlog.len() {
             if let Some(found) = pick(&self.backlog[place]) {
                 self.backlog.remove(place);
@@ -225,11 +204,7 @@ impl Bench {
         };
         match tokio::time::timeout(patience(), wait).await {
             Ok(found) => found,
-            Err(_) => panic!(
-                "no {what} within {:?}; seen: {:?}",
-                patience(),
-                self.backlog
-            ),
+            Err(_) => panic!("no {what} within {:?}; seen: {:?}", patience(), self.backlog),
         }
     }
 
@@ -244,11 +219,7 @@ impl Bench {
     /// The content of a file, once it ends in a line break.
     pub async fn text_of(&self, name: &str) -> String {
         let path = self.file(name);
-        let whole = || {
-            std::fs::read_to_string(&path)
-                .ok()
-                .filter(|t| t.ends_with('\n'))
-        };
+        let whole = || std::fs::read_to_string(&path).ok().filter(|t| t.ends_with('\n'));
         until(&format!("{name} is written"), || whole().is_some()).await;
         whole().unwrap()
     }
@@ -269,10 +240,7 @@ pub fn patience() -> Duration {
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + patience();
     while !holds() {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not in time: {what}"
-        );
+        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -291,8 +259,9 @@ pub fn state(pid: i32) -> Option<char> {
 /// Whether the run is frozen: by its cgroup, or stopped.
 pub fn frozen(run: &Started) -> bool {
     match &run.cgroup {
-        Some(group) => std::fs::read_to_string(Path::new(group).join("cgroup.events"))
-            .is_ok_and(|t| t.contains("frozen 1")),
+        Some(group) => {
+            std::fs::read_to_string(Path::new(group).join("cgroup.events")).is_ok_and(|t| t.contains("frozen 1"))
+        }
         // A process that waits for its child to execute is not stopped itself while the child is.
         None => matches!(state(run.pid), Some('T' | 'D')),
     }

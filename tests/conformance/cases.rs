@@ -83,13 +83,8 @@ async fn missing_binary_is_named(b: &mut Bench) -> Outcome {
 async fn no_permission_is_named(b: &mut Bench) -> Outcome {
     let path = b.file("not-executable");
     std::fs::write(&path, "#!/bin/sh\n").unwrap();
-    let error = b
-        .start_fails(b.spec("web/1", &[path.to_str().unwrap()]))
-        .await;
-    assert!(
-        error.contains("not-executable: permission denied"),
-        "{error}"
-    );
+    let error = b.start_fails(b.spec("web/1", &[path.to_str().unwrap()])).await;
+    assert!(error.contains("not-executable: permission denied"), "{error}");
     Outcome::Done
 }
 
@@ -97,9 +92,7 @@ async fn missing_interpreter_is_named(b: &mut Bench) -> Outcome {
     let path = b.file("script");
     std::fs::write(&path, "#!/usr/bin/nope\n").unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
-    let error = b
-        .start_fails(b.spec("web/1", &[path.to_str().unwrap()]))
-        .await;
+    let error = b.start_fails(b.spec("web/1", &[path.to_str().unwrap()])).await;
     assert!(error.contains("script: "), "{error}");
     Outcome::Done
 }
@@ -228,10 +221,7 @@ async fn freeze_and_thaw(b: &mut Bench) -> Outcome {
         assert_eq!(b.applied(&run, Applied::Thaw).await, Ok(()));
         until("it is thawed", || !frozen(&run)).await;
         let answer = b.file("answer");
-        until("it answers", || {
-            std::fs::read_to_string(&answer).is_ok_and(|t| t == round)
-        })
-        .await;
+        until("it answers", || std::fs::read_to_string(&answer).is_ok_and(|t| t == round)).await;
     }
     b.end(&run).await;
     Outcome::Done
@@ -264,8 +254,7 @@ async fn kill_of_a_frozen_worker_ends(b: &mut Bench) -> Outcome {
 async fn arguments_and_environment_arrive(b: &mut Bench) -> Outcome {
     let script = "printf '%s|' \"$0\" \"$@\" \"$GREETING\" > {folder}/out; env >> {folder}/out";
     let mut spec = b.shell("web/1", script);
-    spec.exec
-        .extend(["zero", "one two", "", "ü$HOME"].map(str::to_owned));
+    spec.exec.extend(["zero", "one two", "", "ü$HOME"].map(str::to_owned));
     let greeting = "a b\"c'd".to_owned();
     spec.environment = BTreeMap::from([("GREETING".to_owned(), greeting)]);
     spec.working_directory = Some("/usr".to_owned());
@@ -276,14 +265,8 @@ async fn arguments_and_environment_arrive(b: &mut Bench) -> Outcome {
     for part in ["PATH=/", "HOME=/", "USER=", "PWD=/usr\n"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
-    assert!(
-        text.contains(&format!("INVOCATION_ID={}\n", run.run)),
-        "{text}"
-    );
-    assert!(
-        !text.contains("CARGO_"),
-        "the daemon's own environment: {text}"
-    );
+    assert!(text.contains(&format!("INVOCATION_ID={}\n", run.run)), "{text}");
+    assert!(!text.contains("CARGO_"), "the daemon's own environment: {text}");
     Outcome::Done
 }
 
@@ -371,21 +354,14 @@ async fn descriptors_and_signals_are_clean(b: &mut Bench) -> Outcome {
     assert!(text.starts_with("0 1 2 3 Sig"), "{text}");
     let masks = text.lines().filter_map(|l| l.split_once(":\t"));
     assert!(masks.clone().count() == 2, "{text}");
-    assert!(
-        masks
-            .clone()
-            .all(|(_, m)| m.trim_start_matches('0').is_empty()),
-        "{text}"
-    );
+    assert!(masks.clone().all(|(_, m)| m.trim_start_matches('0').is_empty()), "{text}");
     Outcome::Done
 }
 
 async fn many_fast_runs_each_start_and_exit_once(b: &mut Bench) -> Outcome {
     let mut seen = BTreeSet::new();
     for round in 0..30 {
-        let specs: Vec<_> = (1..=10)
-            .map(|n| b.spec(&format!("web/{n}"), &["/bin/true"]))
-            .collect();
+        let specs: Vec<_> = (1..=10).map(|n| b.spec(&format!("web/{n}"), &["/bin/true"])).collect();
         let mut tokens = Vec::new();
         for spec in specs {
             let replica = spec.replica.clone();
@@ -406,9 +382,7 @@ async fn many_fast_runs_each_start_and_exit_once(b: &mut Bench) -> Outcome {
 }
 
 async fn a_flooded_log_blocks_nobody(b: &mut Bench) -> Outcome {
-    let flood = b
-        .start(b.spec("flood/1", &["/usr/bin/yes", "a line of no great interest"]))
-        .await;
+    let flood = b.start(b.spec("flood/1", &["/usr/bin/yes", "a line of no great interest"])).await;
     let mut slowest = Duration::ZERO;
     for _ in 0..20 {
         let began = Instant::now();
@@ -426,15 +400,9 @@ async fn a_flooded_log_blocks_nobody(b: &mut Bench) -> Outcome {
 async fn log_lines_are_kept_by_run(b: &mut Bench) -> Outcome {
     let mut runs = Vec::new();
     for (script, lines) in [
-        (
-            "echo out; echo err >&2; printf 'no end'; exit 1",
-            vec!["out", "err", "no end"],
-        ),
+        ("echo out; echo err >&2; printf 'no end'; exit 1", vec!["out", "err", "no end"]),
         ("exit 0", vec![]),
-        (
-            "sleep 1000 & i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; done; kill $$",
-            vec!["60"],
-        ),
+        ("sleep 1000 & i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo $i; done; kill $$", vec!["60"]),
     ] {
         let run = b.start(b.shell("web/1", script)).await;
         b.exited(&run).await;
@@ -518,12 +486,8 @@ async fn network_requests_are_answered(b: &mut Bench) -> Outcome {
 
 async fn limits_can_be_changed(b: &mut Bench) -> Outcome {
     let run = b.start(b.shell("web/1", FOREVER)).await;
-    let limits = Resources {
-        memory_limit: Some(64 << 20),
-        cpu_limit: Some(50),
-        tasks_max: Some(20),
-        ..Resources::default()
-    };
+    let limits =
+        Resources { memory_limit: Some(64 << 20), cpu_limit: Some(50), tasks_max: Some(20), ..Resources::default() };
     b.launcher.set_limits(&run.replica, run.run, limits);
     let result = b.applied(&run, Applied::Limits).await;
     if b.limits {
@@ -567,10 +531,7 @@ async fn fork_bomb_stays_within_tasks_max(b: &mut Bench) -> Outcome {
     if !b.limits {
         return Outcome::Skipped("no pids controller".to_owned());
     }
-    let mut spec = b.shell(
-        "web/1",
-        "bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done",
-    );
+    let mut spec = b.shell("web/1", "bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done");
     spec.limits.tasks_max = Some(40);
     let run = b.start(spec).await;
     let group = run.cgroup.clone().unwrap();

@@ -36,23 +36,12 @@ impl Wanted {
 
     fn takes(&self, name: &str) -> bool {
         self.filters.is_empty()
-            || self.filters.iter().any(|f| {
-                if self.exact {
-                    name == f
-                } else {
-                    name.contains(f.as_str())
-                }
-            })
+            || self.filters.iter().any(|f| if self.exact { name == f } else { name.contains(f.as_str()) })
     }
 }
 
 /// Runs the cases that are wanted, each on a bench of its own; returns how many failed.
-pub fn run(
-    wanted: &Wanted,
-    group: &str,
-    cases: &[(&str, Body)],
-    make: &dyn Fn() -> Bench,
-) -> usize {
+pub fn run(wanted: &Wanted, group: &str, cases: &[(&str, Body)], make: &dyn Fn() -> Bench) -> usize {
     let mut failed = 0;
     for (case, body) in cases {
         let name = format!("{group}::{case}");
@@ -64,10 +53,7 @@ pub fn run(
             continue;
         }
         let began = Instant::now();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             runtime.block_on(async {
                 let mut bench = make();

@@ -40,10 +40,7 @@ async fn a_second_launcher_finds_the_first_ones_run() {
 async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_secs(1)),
-        ..worker("healed", "exec sleep 1000")
-    };
+    let spec = RunSpec { unsupervised_after: Some(Duration::from_secs(1)), ..worker("healed", "exec sleep 1000") };
     let replica = spec.replica.clone();
     let (first, pid) = rig.start(&spec).await;
     rig.die();
@@ -57,18 +54,8 @@ async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let mut rig = Rig::new().await;
     let found = rig.find(&replica).await.unwrap();
     assert_eq!(found.run.to_string(), show(&replica, "InvocationID"));
-    let missed: Vec<_> = found
-        .missed
-        .iter()
-        .map(|(run, info)| (run.to_string(), info.status))
-        .collect();
-    assert_eq!(
-        missed,
-        [
-            (first.to_string(), ExitStatus::Signal(9)),
-            (second, ExitStatus::Signal(11))
-        ]
-    );
+    let missed: Vec<_> = found.missed.iter().map(|(run, info)| (run.to_string(), info.status)).collect();
+    assert_eq!(missed, [(first.to_string(), ExitStatus::Signal(9)), (second, ExitStatus::Signal(11))]);
     rig.begin(&spec, None);
     rig.clean().await;
 }
@@ -98,8 +85,7 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         sh(&format!("kill -USR1 {pid}"));
         if restarts {
             until("restarted", || {
-                show(&replica, "InvocationID") != run.to_string()
-                    && show(&replica, "SubState") == "running"
+                show(&replica, "InvocationID") != run.to_string() && show(&replica, "SubState") == "running"
             })
             .await;
         } else {
@@ -125,10 +111,8 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
 async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_millis(50)),
-        ..worker("limitless", "sleep 0.2; exit 1")
-    };
+    let spec =
+        RunSpec { unsupervised_after: Some(Duration::from_millis(50)), ..worker("limitless", "sleep 0.2; exit 1") };
     let replica = spec.replica.clone();
     rig.start(&spec).await;
     rig.die();
@@ -168,10 +152,7 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
         assert_eq!((found.run, found.pid), (run, Some(pid)), "{disturbance}");
         assert!(found.missed.is_empty());
         assert!(
-            !rig.kept().iter().any(|e| matches!(
-                e,
-                LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. }
-            )),
+            !rig.kept().iter().any(|e| matches!(e, LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. })),
             "{disturbance}: {:?}",
             rig.kept()
         );
@@ -186,9 +167,7 @@ async fn starts_in_flight_survive_reexec_and_bus_restart() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     for disturbance in ["systemctl daemon-reexec", "systemctl restart dbus.service"] {
-        let specs: Vec<RunSpec> = (1..=20)
-            .map(|n| worker(&format!("flight-{n}"), "exec sleep 1000"))
-            .collect();
+        let specs: Vec<RunSpec> = (1..=20).map(|n| worker(&format!("flight-{n}"), "exec sleep 1000")).collect();
         let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
         // Somewhere in the middle.
         let first = rig.begun(tokens[0]).await.unwrap();

@@ -21,12 +21,8 @@ async fn limits_hold_and_change_live() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("limited", "exec sleep 1000");
-    spec.limits = Resources {
-        cpu_limit: Some(50),
-        memory_limit: Some(100 * MIB),
-        tasks_max: Some(7),
-        ..Resources::default()
-    };
+    spec.limits =
+        Resources { cpu_limit: Some(50), memory_limit: Some(100 * MIB), tasks_max: Some(7), ..Resources::default() };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
     let cgroup = format!("/sys/fs/cgroup{}", sh(&format!("cut -d: -f3 /proc/{pid}/cgroup")));
@@ -35,14 +31,7 @@ async fn limits_hold_and_change_live() {
     assert_eq!(read("memory.high"), (90 * MIB).to_string());
     assert_eq!(read("pids.max"), "7");
     assert_eq!(read("cpu.max"), "50000 100000");
-    rig.launcher.set_limits(
-        &replica,
-        run,
-        Resources {
-            memory_limit: Some(200 * MIB),
-            ..Resources::default()
-        },
-    );
+    rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
     assert_eq!(rig.applied(Applied::Limits).await, Ok(()));
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
     assert_eq!(read("cpu.max"), "max 100000");
@@ -64,17 +53,9 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
     let mut rig = Rig::new().await;
     let team = "inner-team".parse().unwrap();
     let parents = vec!["outer".parse().unwrap()];
-    let limits = |memory| TeamLimits {
-        memory_max: Some(memory),
-        tasks_max: Some(100),
-        ..TeamLimits::default()
-    };
+    let limits = |memory| TeamLimits { memory_max: Some(memory), tasks_max: Some(100), ..TeamLimits::default() };
     rig.launcher.set_team(&team, &parents, limits(300 * MIB));
-    let spec = RunSpec {
-        team: team.clone(),
-        team_parents: parents.clone(),
-        ..worker("teamed", "exec sleep 1000")
-    };
+    let spec = RunSpec { team: team.clone(), team_parents: parents.clone(), ..worker("teamed", "exec sleep 1000") };
     let (_, pid) = rig.start(&spec).await;
     let slice = "/sys/fs/cgroup/reeve.slice/reeve-outer.slice/reeve-outer-inner\\x2dteam.slice";
     let unit = Path::new(slice).join(spec.replica.unit());
@@ -94,8 +75,7 @@ async fn a_fork_bomb_stays_inside_its_tasks() {
     let (run, pid) = rig.start(&spec).await;
     let cgroup = sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"));
     until("full", || {
-        !sh_ok(&format!("test -d /proc/{pid}"))
-            || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
+        !sh_ok(&format!("test -d /proc/{pid}")) || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
     })
     .await;
     rig.launcher.kill(&spec.replica, run);
@@ -118,9 +98,7 @@ async fn the_network_is_cut_and_given_back() {
     let mut spec = worker("net", "");
     spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), script];
     spec.working_directory = Some(work.clone());
-    let is = |wanted: &str| {
-        std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted)
-    };
+    let is = |wanted: &str| std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted);
     let (run, pid) = rig.start(&spec).await;
     until("open", || is("open")).await;
     rig.launcher.network(&spec.replica, run, true);
@@ -268,7 +246,9 @@ async fn every_sandbox_key_is_taken_by_systemd() {
 async fn credentials_and_environment_reach_the_worker() {
     let Some(_guard) = guard().await else { return };
     let work = folder("secrets");
-    sh("mkdir -p /etc/reeve/credentials && printf hush > /etc/reeve/credentials/api-key && chmod -R go= /etc/reeve/credentials");
+    sh(
+        "mkdir -p /etc/reeve/credentials && printf hush > /etc/reeve/credentials/api-key && chmod -R go= /etc/reeve/credentials",
+    );
     sh("mkdir -p /etc/agents && printf 'FROM_FILE=yes\\n' > /etc/agents/env && chmod 600 /etc/agents/env");
     let mut rig = Rig::new().await;
     let spec = RunSpec {
@@ -292,7 +272,10 @@ async fn the_journal_and_the_notify_socket_are_the_workers() {
     let _ = std::fs::remove_file(path);
     let socket = tokio::net::UnixDatagram::bind(path).unwrap();
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o666)).unwrap();
-    let spec = worker("talks", "systemd-notify --ready; echo spoken; test -w $RUNTIME_DIRECTORY && echo own folder; exec sleep 1000");
+    let spec = worker(
+        "talks",
+        "systemd-notify --ready; echo spoken; test -w $RUNTIME_DIRECTORY && echo own folder; exec sleep 1000",
+    );
     let token = rig.begin(&spec, Some(path.to_owned()));
     let (run, _) = rig.begun(token).await.unwrap();
     let mut buffer = [0; 256];

@@ -6,9 +6,7 @@ use reeve::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher}
 use reeve::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
 use reeve_core::effect::RunSpec;
-use reeve_core::{
-    Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall,
-};
+use reeve_core::{Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,11 +37,7 @@ pub async fn guard() -> Option<MutexGuard<'static, ()>> {
 pub fn sh(line: &str) -> String {
     let out = Command::new("sh").args(["-c", line]).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-    assert!(
-        out.status.success(),
-        "{line}: {text} {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "{line}: {text} {}", String::from_utf8_lossy(&out.stderr));
     text
 }
 
@@ -55,10 +49,7 @@ pub fn sh_ok(line: &str) -> bool {
 
 /// One property of a unit.
 pub fn show(replica: &ReplicaId, property: &str) -> String {
-    sh(&format!(
-        "systemctl show -P {property} {}",
-        replica.unit()
-    ))
+    sh(&format!("systemctl show -P {property} {}", replica.unit()))
 }
 
 /// Polls until it holds: for things that announce themselves to nobody.
@@ -124,11 +115,7 @@ impl Rig {
     }
 
     /// The first event that fits, kept ones included; all others are kept.
-    pub async fn wait<T>(
-        &mut self,
-        what: &str,
-        mut fits: impl FnMut(&LauncherEvent) -> Option<T>,
-    ) -> T {
+    pub async fn wait<T>(&mut self, what: &str, mut fits: impl FnMut(&LauncherEvent) -> Option<T>) -> T {
         for at in 0..self.kept.len() {
             if let Some(value) = fits(&self.kept[at]) {
                 self.kept.remove(at);
@@ -165,12 +152,8 @@ impl Rig {
     /// What came of a start.
     pub async fn begun(&mut self, token: StartToken) -> Result<(RunId, u32), String> {
         self.wait("answer to a start", |event| match event {
-            LauncherEvent::Started {
-                token: t, run, pid, ..
-            } if *t == token => Some(Ok((*run, *pid))),
-            LauncherEvent::StartFailed {
-                token: t, error, ..
-            } if *t == token => Some(Err(error.clone())),
+            LauncherEvent::Started { token: t, run, pid, .. } if *t == token => Some(Ok((*run, *pid))),
+            LauncherEvent::StartFailed { token: t, error, .. } if *t == token => Some(Err(error.clone())),
             _ => None,
         })
         .await
@@ -195,11 +178,7 @@ impl Rig {
     /// The end of a run, not recorded.
     pub async fn exited(&mut self, replica: &ReplicaId, run: RunId) -> ExitInfo {
         self.wait("exit", |event| match event {
-            LauncherEvent::Exited {
-                replica: r,
-                run: x,
-                info,
-            } if r == replica && *x == run => Some(info.clone()),
+            LauncherEvent::Exited { replica: r, run: x, info } if r == replica && *x == run => Some(info.clone()),
             _ => None,
         })
         .await
@@ -211,9 +190,7 @@ impl Rig {
 
     pub async fn applied(&mut self, what: Applied) -> Result<(), String> {
         self.wait("answer", |event| match event {
-            LauncherEvent::Applied {
-                what: w, result, ..
-            } if *w == what => Some(result.clone()),
+            LauncherEvent::Applied { what: w, result, .. } if *w == what => Some(result.clone()),
             _ => None,
         })
         .await
@@ -226,13 +203,11 @@ impl Rig {
     }
 
     pub async fn listed(&mut self, replica: &ReplicaId) -> Option<Found> {
-        self.wait("end of list", |event| {
-            matches!(event, LauncherEvent::ListComplete).then_some(())
-        })
-        .await;
-        let at = self.kept.iter().position(
-            |event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica),
-        )?;
+        self.wait("end of list", |event| matches!(event, LauncherEvent::ListComplete).then_some(())).await;
+        let at = self
+            .kept
+            .iter()
+            .position(|event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica))?;
         match self.kept.remove(at) {
             LauncherEvent::Found(found) => Some(found),
             _ => None,
@@ -270,10 +245,8 @@ fn journal(query: &MissedQuery) -> Vec<(RunId, ExitInfo)> {
     const UNIT_PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
     // PID 1's line may still be on its way.
     sh("journalctl --sync");
-    let text = sh(&format!(
-        "journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID={UNIT_PROCESS_EXIT}",
-        query.replica.unit()
-    ));
+    let text =
+        sh(&format!("journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID={UNIT_PROCESS_EXIT}", query.replica.unit()));
     let mut all: Vec<(RunId, ExitInfo)> = Vec::new();
     for line in text.lines() {
         let entry: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap();
@@ -290,12 +263,7 @@ fn journal(query: &MissedQuery) -> Vec<(RunId, ExitInfo)> {
             _ => ExitStatus::Signal(status),
         };
         let at = field("__REALTIME_TIMESTAMP").parse().unwrap_or(0);
-        let info = ExitInfo {
-            status,
-            oom_kill: false,
-            peak_memory: None,
-            at: Wall(at),
-        };
+        let info = ExitInfo { status, oom_kill: false, peak_memory: None, at: Wall(at) };
         if Some(run) == query.present {
             continue;
         }

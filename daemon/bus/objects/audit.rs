@@ -20,20 +20,8 @@ pub(super) fn query(call: &mut Call<'_>) -> Result<Message, Error> {
     let rows: Vec<_> = entries
         .iter()
         .map(|e| {
-            let more: Dict<'_> = e
-                .more
-                .iter()
-                .map(|(k, v)| (k.clone().into(), Val::text(v.as_str())))
-                .collect();
-            (
-                e.at.0,
-                e.uid,
-                e.caller.as_str(),
-                e.action.as_str(),
-                e.target.as_str(),
-                e.result.as_str(),
-                more,
-            )
+            let more: Dict<'_> = e.more.iter().map(|(k, v)| (k.clone().into(), Val::text(v.as_str()))).collect();
+            (e.at.0, e.uid, e.caller.as_str(), e.action.as_str(), e.target.as_str(), e.result.as_str(), more)
         })
         .collect();
     call.reply(&(rows,))
@@ -49,10 +37,6 @@ pub(super) fn verify(call: &Call<'_>) -> Result<Message, Error> {
 }
 
 fn problem(problem: AuditProblem) -> Error {
-    let name = if problem.broken {
-        "AuditBroken"
-    } else {
-        "Unavailable"
-    };
+    let name = if problem.broken { "AuditBroken" } else { "Unavailable" };
     Error::new(name, problem.text)
 }

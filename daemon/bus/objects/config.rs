@@ -12,14 +12,7 @@ pub(super) async fn check(call: &Call<'_>) -> Result<Message, Error> {
         .iter()
         .map(|d| {
             let severity = if d.error { "error" } else { "warning" };
-            (
-                severity,
-                d.file.as_str(),
-                d.line,
-                d.column,
-                d.key.as_str(),
-                d.text.as_str(),
-            )
+            (severity, d.file.as_str(), d.line, d.column, d.key.as_str(), d.text.as_str())
         })
         .collect();
     call.reply(&(rows,))
@@ -43,18 +36,12 @@ pub(super) async fn explain(call: &mut Call<'_>) -> Result<Message, Error> {
         .ask(|back| Request::ExplainConfig(asked, back))
         .await?
         .ok_or_else(|| Error::new("NoSuchKey", format!("there is no key {key:?}")))?;
-    let dict: Dict<'_> = found
-        .into_iter()
-        .map(|(k, v)| (k.into(), Val::text(v)))
-        .collect();
+    let dict: Dict<'_> = found.into_iter().map(|(k, v)| (k.into(), Val::text(v))).collect();
     call.reply(&(dict,))
 }
 
 pub(super) async fn reload(call: &Call<'_>) -> Result<Message, Error> {
     let caller = call.caller();
-    let generation = call
-        .handle()
-        .ask(|back| Request::Reload(caller, back))
-        .await??;
+    let generation = call.handle().ask(|back| Request::Reload(caller, back)).await??;
     call.reply(&(generation,))
 }

@@ -19,16 +19,14 @@ use zbus::{Fd, Message};
 const EVENTS: u32 = 100;
 
 pub(super) fn ping(call: &Call<'_>) -> Result<Message, Error> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX));
+    let now =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX));
     call.reply(&(now,))
 }
 
 pub(super) async fn can(call: &mut Call<'_>) -> Result<Message, Error> {
     let name = call.args.text()?;
-    let action = Action::parse(&name)
-        .ok_or_else(|| Error::argument(format!("action: there is no action {name:?}")))?;
+    let action = Action::parse(&name).ok_or_else(|| Error::argument(format!("action: there is no action {name:?}")))?;
     let answer = match call.ask(action, false).await {
         Verdict::Granted(_) => "yes",
         Verdict::Challenge => "challenge",
@@ -42,11 +40,7 @@ pub(super) fn get_status(call: &Call<'_>) -> Result<Message, Error> {
     let node = &snapshot.node;
     let facts = &call.peer.context.facts;
     let totals = totals(&snapshot);
-    let holds: Vec<String> = node
-        .holds
-        .iter()
-        .map(|(who, why)| format!("{who}: {why}"))
-        .collect();
+    let holds: Vec<String> = node.holds.iter().map(|(who, why)| format!("{who}: {why}")).collect();
     let status = Dict::new()
         .with("node", Val::text(node.name.as_str()))
         .with("labels", Val::Map(&node.labels))
@@ -76,14 +70,8 @@ pub(super) fn get_status(call: &Call<'_>) -> Result<Message, Error> {
 
 pub(super) async fn get_plan(call: &Call<'_>) -> Result<Message, Error> {
     let candidate = call.args.options.flag("candidate");
-    let plan = call
-        .handle()
-        .ask(|back| Request::Plan(candidate, back))
-        .await??;
-    let rows: Vec<_> = plan
-        .iter()
-        .map(|a| (a.action.as_str(), a.target.as_str(), a.reason.as_str()))
-        .collect();
+    let plan = call.handle().ask(|back| Request::Plan(candidate, back)).await??;
+    let rows: Vec<_> = plan.iter().map(|a| (a.action.as_str(), a.target.as_str(), a.reason.as_str())).collect();
     call.reply(&(rows,))
 }
 
@@ -93,10 +81,7 @@ pub(super) async fn list_events(call: &mut Call<'_>) -> Result<Message, Error> {
         0 => EVENTS,
         max => max,
     };
-    let events = call
-        .handle()
-        .ask(|back| Request::Events(since, max, back))
-        .await?;
+    let events = call.handle().ask(|back| Request::Events(since, max, back)).await?;
     let rows: Vec<_> = events.iter().map(|e| subscriptions::row(e)).collect();
     call.reply(&(rows,))
 }
@@ -106,9 +91,7 @@ pub(super) fn subscribe(call: &Call<'_>) -> Result<Message, Error> {
     let peer = Arc::clone(call.peer);
     // From now on: what happens between this and the task's first turn is in the channel already.
     let events = call.handle().subscribe();
-    call.peer.subscribe(&sender, || {
-        tokio::spawn(subscriptions::forward(peer, sender.clone(), events)).abort_handle()
-    });
+    call.peer.subscribe(&sender, || tokio::spawn(subscriptions::forward(peer, sender.clone(), events)).abort_handle());
     call.reply(&())
 }
 
@@ -133,17 +116,11 @@ pub(super) async fn set_log_level(call: &mut Call<'_>) -> Result<Message, Error>
     const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
     let level = call.args.text()?;
     if !LEVELS.contains(&level.as_str()) {
-        return Err(Error::argument(format!(
-            "level: expected one of {}, not {level:?}",
-            LEVELS.join(", ")
-        )));
+        return Err(Error::argument(format!("level: expected one of {}, not {level:?}", LEVELS.join(", "))));
     }
     if !call.args.options.dry_run {
         let asked = level.clone();
-        call.handle()
-            .ask(|back| Request::SetLogLevel(asked, back))
-            .await?
-            .map_err(Error::argument)?;
+        call.handle().ask(|back| Request::SetLogLevel(asked, back)).await?.map_err(Error::argument)?;
         call.peer.context.log_level.send_replace(level);
     }
     call.reply(&())

@@ -36,9 +36,9 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::DiffConfig => config::diff(call).await,
         Verb::ExplainConfig => config::explain(call).await,
         Verb::Reload => config::reload(call).await,
-        Verb::NodeDrain if call.reason.is_none() => Err(Error::argument(
-            "reason: expected a text that says why the node is drained",
-        )),
+        Verb::NodeDrain if call.reason.is_none() => {
+            Err(Error::argument("reason: expected a text that says why the node is drained"))
+        }
         Verb::NodeDrain => task_run(call, Command::NodeDrain).await,
         Verb::NodeUndrain => task_run(call, Command::NodeUndrain).await,
         Verb::Cordon => at_once(call, Command::Cordon).await,
@@ -69,9 +69,7 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::StopAll => task_run(call, Command::StopAll).await,
         Verb::ListRuns => workers::list_runs(call).await,
         Verb::GetLogs => workers::get_logs(call).await,
-        Verb::GetLease => Err(Error::not_supported(
-            "no lease: this version does not place workers by the fleet",
-        )),
+        Verb::GetLease => Err(Error::not_supported("no lease: this version does not place workers by the fleet")),
         Verb::ListTaskRuns => task_runs::list(call),
         Verb::Cancel => task_runs::cancel(call).await,
         Verb::GetReport => task_runs::report(call),
@@ -83,10 +81,7 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
 /// Puts a command to the loop.
 pub(super) async fn command(call: &Call<'_>, command: Command) -> Result<Accepted, Error> {
     let caller = call.caller();
-    Ok(call
-        .handle()
-        .ask(|back| Request::Command(command, caller, back))
-        .await??)
+    Ok(call.handle().ask(|back| Request::Command(command, caller, back)).await??)
 }
 
 /// A command that is done when it is answered.
@@ -111,10 +106,7 @@ async fn task_run(call: &mut Call<'_>, asked: Command) -> Result<Message, Error>
     call.reply(&(PathRef(&path),))
 }
 
-async fn targeted(
-    call: &mut Call<'_>,
-    make: impl FnOnce(reeve_core::Target) -> Command,
-) -> Result<Message, Error> {
+async fn targeted(call: &mut Call<'_>, make: impl FnOnce(reeve_core::Target) -> Command) -> Result<Message, Error> {
     let target = call.target()?;
     task_run(call, make(target)).await
 }

@@ -27,11 +27,7 @@ pub(in crate::bus) enum Gauges {
 
 impl<'a> View<'a> {
     pub fn new(snapshot: &'a Snapshot, context: &'a Context, log_level: &'a str) -> Self {
-        Self {
-            snapshot,
-            context,
-            log_level,
-        }
+        Self { snapshot, context, log_level }
     }
 }
 
@@ -56,22 +52,16 @@ pub(in crate::bus) fn values<'a>(
         }
         ("Maintenance", Object::Root) => {
             let active = snapshot.operations.iter().filter(|o| o.state != "done");
-            Some(vec![Val::Paths(
-                active.map(|o| Object::TaskRun(o.id).path()).collect(),
-            )])
+            Some(vec![Val::Paths(active.map(|o| Object::TaskRun(o.id).path()).collect())])
         }
         ("Audit", Object::Root) => Some(vec![Val::Long(match gauges {
             Gauges::Read => view.context.sink.entries(),
             Gauges::Skip => UNKNOWN,
         })]),
         ("Worker", Object::Worker(name)) => snapshot.workers.get(name).map(|w| worker(w, gauges)),
-        ("Replica", Object::Replica(id)) => snapshot
-            .workers
-            .get(&id.worker)?
-            .replicas
-            .iter()
-            .find(|r| r.id == *id)
-            .map(|r| replica(r, gauges)),
+        ("Replica", Object::Replica(id)) => {
+            snapshot.workers.get(&id.worker)?.replicas.iter().find(|r| r.id == *id).map(|r| replica(r, gauges))
+        }
         ("TaskRun", Object::TaskRun(id)) => operation(snapshot, *id).map(|o| task_run(o)),
         _ => None,
     }
@@ -90,16 +80,9 @@ pub(in crate::bus) fn dict<'a>(
 }
 
 /// One property.
-pub(in crate::bus) fn find<'a>(
-    view: &View<'a>,
-    object: &Object,
-    interface: &Interface,
-    name: &str,
-) -> Option<Val<'a>> {
+pub(in crate::bus) fn find<'a>(view: &View<'a>, object: &Object, interface: &Interface, name: &str) -> Option<Val<'a>> {
     let at = interface.properties.iter().position(|p| p.name == name)?;
-    values(view, object, interface, Gauges::Read)?
-        .into_iter()
-        .nth(at)
+    values(view, object, interface, Gauges::Read)?.into_iter().nth(at)
 }
 
 fn manager<'a>(view: &View<'a>) -> Vec<Val<'a>> {
@@ -111,11 +94,7 @@ fn manager<'a>(view: &View<'a>) -> Vec<Val<'a>> {
         .filter(|(_, problem)| !problem.is_empty())
         .map(|(component, problem)| format!("{component}: {problem}"))
         .collect();
-    let health = if ill.is_empty() {
-        Val::text("ok")
-    } else {
-        Val::text(ill.join("; "))
-    };
+    let health = if ill.is_empty() { Val::text("ok") } else { Val::text(ill.join("; ")) };
     let inventory = Dict::new()
         .with("launcher", Val::text(node.launcher.as_str()))
         .with("kernel", Val::text(facts.kernel.as_str()))
@@ -143,11 +122,7 @@ fn manager<'a>(view: &View<'a>) -> Vec<Val<'a>> {
 }
 
 fn worker(worker: &WorkerStatus, gauges: Gauges) -> Vec<Val<'_>> {
-    let holds: BTreeSet<&str> = worker
-        .replicas
-        .iter()
-        .flat_map(|r| r.holds.iter().map(String::as_str))
-        .collect();
+    let holds: BTreeSet<&str> = worker.replicas.iter().flat_map(|r| r.holds.iter().map(String::as_str)).collect();
     let read = gauges == Gauges::Read;
     let cpu = || sum(worker.replicas.iter().map(|r| cpu(r)));
     vec![
@@ -163,13 +138,7 @@ fn worker(worker: &WorkerStatus, gauges: Gauges) -> Vec<Val<'_>> {
         Val::Count(worker.ready),
         Val::Long(worker.restarts),
         Val::Texts(holds.into_iter().map(Cow::Borrowed).collect()),
-        Val::Paths(
-            worker
-                .replicas
-                .iter()
-                .map(|r| replica_path(&r.id))
-                .collect(),
-        ),
+        Val::Paths(worker.replicas.iter().map(|r| replica_path(&r.id)).collect()),
         gauge(read.then(|| memory(worker)).flatten()),
         gauge(read.then(cpu).flatten()),
         gauge(None),
@@ -178,15 +147,10 @@ fn worker(worker: &WorkerStatus, gauges: Gauges) -> Vec<Val<'_>> {
 
 fn replica(status: &ReplicaStatus, gauges: Gauges) -> Vec<Val<'_>> {
     let exit = status.last_exit.as_ref();
-    let last_exit = Val::Pair(
-        exit.map_or("", |e| e.cause.word()).into(),
-        exit.map_or(String::new(), exit_status).into(),
-    );
+    let last_exit =
+        Val::Pair(exit.map_or("", |e| e.cause.word()).into(), exit.map_or(String::new(), exit_status).into());
     let unit_path = match &status.unit {
-        Some(unit) if !unit.is_empty() => format!(
-            "/org/freedesktop/systemd1/unit/{}",
-            crate::bus::names::escape(unit)
-        ),
+        Some(unit) if !unit.is_empty() => format!("/org/freedesktop/systemd1/unit/{}", crate::bus::names::escape(unit)),
         _ => "/".to_owned(),
     };
     let read = gauges == Gauges::Read;
@@ -233,11 +197,7 @@ fn exit_status(exit: &reeve_core::status::LastExit) -> String {
 
 fn task_run(status: &OperationStatus) -> Vec<Val<'_>> {
     let (done, all) = status.progress;
-    let progress = if all == 0 {
-        0.0
-    } else {
-        f64::from(done) / f64::from(all)
-    };
+    let progress = if all == 0 { 0.0 } else { f64::from(done) / f64::from(all) };
     vec![
         Val::text(run_id(status.id)),
         Val::text(task_name(status)),
@@ -341,28 +301,17 @@ pub(in crate::bus) fn memory(worker: &WorkerStatus) -> Option<u64> {
 
 fn current(status: &ReplicaStatus) -> Option<u64> {
     let cgroup = status.cgroup.as_deref()?;
-    fs::read_to_string(format!("{cgroup}/memory.current"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(format!("{cgroup}/memory.current")).ok()?.trim().parse().ok()
 }
 
 /// CPU time in nanoseconds.
 fn cpu(status: &ReplicaStatus) -> Option<u64> {
     let stat = fs::read_to_string(format!("{}/cpu.stat", status.cgroup.as_deref()?)).ok()?;
-    let usec: u64 = stat
-        .lines()
-        .find_map(|l| l.strip_prefix("usage_usec "))?
-        .trim()
-        .parse()
-        .ok()?;
+    let usec: u64 = stat.lines().find_map(|l| l.strip_prefix("usage_usec "))?.trim().parse().ok()?;
     Some(usec.saturating_mul(1000))
 }
 
 /// The sum of what is known; `None` when nothing is.
 fn sum(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
-    values.flatten().fold(None, |sum: Option<u64>, v| {
-        Some(sum.unwrap_or(0).saturating_add(v))
-    })
+    values.flatten().fold(None, |sum: Option<u64>, v| Some(sum.unwrap_or(0).saturating_add(v)))
 }

@@ -17,10 +17,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Message, Error> {
     let options = &call.args.options;
     let task = options.text("task");
     let since = options.unsigned("since").unwrap_or(0);
-    let max = options
-        .unsigned("max")
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(usize::MAX);
+    let max = options.unsigned("max").and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     let chosen: Vec<(String, &Arc<OperationStatus>)> = snapshot
         .operations
         .iter()
@@ -30,19 +27,8 @@ pub(super) fn list(call: &Call<'_>) -> Result<Message, Error> {
         .take(max)
         .map(|o| (Object::TaskRun(o.id).path(), o))
         .collect();
-    let rows: Vec<_> = chosen
-        .iter()
-        .map(|(path, o)| {
-            (
-                PathRef(path),
-                task_name(o),
-                o.state,
-                o.result,
-                o.started.0,
-                more(o),
-            )
-        })
-        .collect();
+    let rows: Vec<_> =
+        chosen.iter().map(|(path, o)| (PathRef(path), task_name(o), o.state, o.result, o.started.0, more(o))).collect();
     call.reply(&(rows,))
 }
 
@@ -60,22 +46,13 @@ fn more(status: &OperationStatus) -> Dict<'_> {
 fn wanted(call: &Call<'_>) -> Result<Arc<OperationStatus>, Error> {
     let missing = |id: &str| Error::new("NoSuchTaskRun", format!("there is no task run {id}"));
     let id = call.operation.ok_or_else(|| missing(""))?;
-    operation(&call.handle().snapshot(), id)
-        .cloned()
-        .ok_or_else(|| missing(&run_id(id)))
+    operation(&call.handle().snapshot(), id).cloned().ok_or_else(|| missing(&run_id(id)))
 }
 
 pub(super) async fn cancel(call: &mut Call<'_>) -> Result<Message, Error> {
     let status = wanted(call)?;
     if status.state == "done" {
-        return Err(Error::new(
-            "InvalidState",
-            format!(
-                "task run {} has ended: {}",
-                run_id(status.id),
-                status.result
-            ),
-        ));
+        return Err(Error::new("InvalidState", format!("task run {} has ended: {}", run_id(status.id), status.result)));
     }
     at_once(call, Command::Cancel(status.id)).await
 }
@@ -83,9 +60,7 @@ pub(super) async fn cancel(call: &mut Call<'_>) -> Result<Message, Error> {
 pub(super) fn report(call: &Call<'_>) -> Result<Message, Error> {
     let status = wanted(call)?;
     let plan = status.dry_run.as_ref().map(|plan| {
-        plan.iter()
-            .map(|a| json!({ "action": a.action, "target": a.target, "reason": a.reason }))
-            .collect::<Vec<_>>()
+        plan.iter().map(|a| json!({ "action": a.action, "target": a.target, "reason": a.reason })).collect::<Vec<_>>()
     });
     let targets: Vec<_> = status.targets.iter().map(ToString::to_string).collect();
     let report = json!({

@@ -21,11 +21,7 @@ const LINES: u64 = 50;
 
 pub(super) fn list(call: &Call<'_>) -> Result<Message, Error> {
     let snapshot = call.handle().snapshot();
-    let paths: Vec<String> = snapshot
-        .workers
-        .keys()
-        .map(|name| Object::Worker(name.clone()).path())
-        .collect();
+    let paths: Vec<String> = snapshot.workers.keys().map(|name| Object::Worker(name.clone()).path()).collect();
     let rows: Vec<_> = snapshot
         .workers
         .values()
@@ -47,11 +43,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Message, Error> {
 }
 
 fn more(worker: &WorkerStatus) -> Dict<'_> {
-    let depends_on = worker
-        .depends_on
-        .iter()
-        .map(|w| Cow::Borrowed(w.as_str()))
-        .collect();
+    let depends_on = worker.depends_on.iter().map(|w| Cow::Borrowed(w.as_str())).collect();
     Dict::new()
         .with("team", Val::text(worker.team.as_str()))
         .maybe("role", worker.role.as_deref().map(Val::text))
@@ -68,20 +60,12 @@ fn more(worker: &WorkerStatus) -> Dict<'_> {
 /// Refuses a target that does not exist.
 fn known(snapshot: &Snapshot, target: &Target) -> Result<(), Error> {
     let Some(worker) = snapshot.workers.get(target.worker()) else {
-        return Err(Error::new(
-            "NoSuchWorker",
-            format!("there is no worker {}", target.worker()),
-        ));
+        return Err(Error::new("NoSuchWorker", format!("there is no worker {}", target.worker())));
     };
     match target {
-        Target::Replica(id) if !worker.replicas.iter().any(|r| r.id == *id) => Err(Error::new(
-            "NoSuchReplica",
-            format!(
-                "there is no replica {id}: {} has {}",
-                id.worker,
-                numbers(worker)
-            ),
-        )),
+        Target::Replica(id) if !worker.replicas.iter().any(|r| r.id == *id) => {
+            Err(Error::new("NoSuchReplica", format!("there is no replica {id}: {} has {}", id.worker, numbers(worker))))
+        }
         _ => Ok(()),
     }
 }
@@ -117,9 +101,7 @@ pub(super) async fn kill(call: &mut Call<'_>) -> Result<Message, Error> {
 fn whole(call: &Call<'_>) -> Result<reeve_core::WorkerName, Error> {
     match call.target()? {
         Target::Worker(worker) => Ok(worker),
-        Target::Replica(id) => Err(Error::argument(format!(
-            "expected a worker, not the replica {id}"
-        ))),
+        Target::Replica(id) => Err(Error::argument(format!("expected a worker, not the replica {id}"))),
     }
 }
 
@@ -146,10 +128,7 @@ pub(super) async fn set(call: &mut Call<'_>) -> Result<Message, Error> {
     call.reply(&(result,))
 }
 
-pub(super) async fn team(
-    call: &mut Call<'_>,
-    make: impl FnOnce(TeamName) -> Command,
-) -> Result<Message, Error> {
+pub(super) async fn team(call: &mut Call<'_>, make: impl FnOnce(TeamName) -> Command) -> Result<Message, Error> {
     let name = call.args.text()?;
     let team = TeamName::new(name).map_err(|e| Error::argument(format!("team: {e}")))?;
     task_run(call, make(team)).await
@@ -161,16 +140,13 @@ pub(super) async fn list_runs(call: &Call<'_>) -> Result<Message, Error> {
     known(&snapshot, &target)?;
     let replicas: Vec<ReplicaId> = match &target {
         Target::Replica(id) => vec![id.clone()],
-        Target::Worker(worker) => snapshot.workers.get(worker).map_or(Vec::new(), |w| {
-            w.replicas.iter().map(|r| r.id.clone()).collect()
-        }),
+        Target::Worker(worker) => {
+            snapshot.workers.get(worker).map_or(Vec::new(), |w| w.replicas.iter().map(|r| r.id.clone()).collect())
+        }
     };
     let mut records = Vec::new();
     for replica in replicas {
-        let mut runs = call
-            .handle()
-            .ask(|back| Request::Runs(replica, back))
-            .await?;
+        let mut runs = call.handle().ask(|back| Request::Runs(replica, back)).await?;
         records.append(&mut runs);
     }
     // Each list is newest first already; a stable sort keeps that for runs that ended together.
@@ -199,10 +175,6 @@ pub(super) async fn get_logs(call: &Call<'_>) -> Result<Message, Error> {
         previous: options.flag("previous"),
         run,
     };
-    let pipe = call
-        .handle()
-        .ask(|back| Request::Logs(request, back))
-        .await?
-        .map_err(Error::unavailable)?;
+    let pipe = call.handle().ask(|back| Request::Logs(request, back)).await?.map_err(Error::unavailable)?;
     call.reply(&(Fd::from(pipe),))
 }

@@ -1,10 +1,7 @@
 //! `org.reeve.Node1.Manager`.
 
 use super::Access::{self, Free};
-use super::{
-    Arg, Emits, Interface, Method, OPT, Property, Signal, TASK_RUN, Verb, arg, method, opt,
-    property, signal,
-};
+use super::{Arg, Emits, Interface, Method, OPT, Property, Signal, TASK_RUN, Verb, arg, method, opt, property, signal};
 use crate::bus::action::Action;
 
 pub(super) const MANAGER: Interface = Interface {
@@ -213,82 +210,30 @@ const PROPERTIES: &[Property] = &[
     property("Version", "s", Emits::Const, "Of reeved."),
     property("NodeId", "s", Emits::Const, "Name of the node."),
     property("BootId", "s", Emits::Const, "The kernel's id of this boot."),
-    property(
-        "ApiMinor",
-        "u",
-        Emits::Const,
-        "Counts additions to these interfaces.",
-    ),
-    property(
-        "State",
-        "s",
-        Emits::True,
-        "starting, running, draining, drained, maintenance, degraded or stopping.",
-    ),
+    property("ApiMinor", "u", Emits::Const, "Counts additions to these interfaces."),
+    property("State", "s", Emits::True, "starting, running, draining, drained, maintenance, degraded or stopping."),
     property("StateSince", "t", Emits::True, "Since when."),
     property("StateReason", "s", Emits::True, "Why."),
-    property(
-        "DrainReason",
-        "s",
-        Emits::True,
-        "Why it is drained; empty when it is not.",
-    ),
-    property(
-        "Health",
-        "s",
-        Emits::True,
-        "ok, or the components in trouble.",
-    ),
+    property("DrainReason", "s", Emits::True, "Why it is drained; empty when it is not."),
+    property("Health", "s", Emits::True, "ok, or the components in trouble."),
     property("LogLevel", "s", Emits::True, "How much reeved logs."),
-    property(
-        "Components",
-        "a{ss}",
-        Emits::True,
-        "Component to problem; empty text is well.",
-    ),
-    property(
-        "Labels",
-        "a{ss}",
-        Emits::True,
-        "Labels of the node, which node_selector matches.",
-    ),
+    property("Components", "a{ss}", Emits::True, "Component to problem; empty text is well."),
+    property("Labels", "a{ss}", Emits::True, "Labels of the node, which node_selector matches."),
     property("Cordoned", "b", Emits::True, "Nothing new is started."),
-    property(
-        "ConfigGeneration",
-        "t",
-        Emits::True,
-        "Grows with each reload that took effect.",
-    ),
-    property(
-        "ConfigErrorCount",
-        "u",
-        Emits::True,
-        "Mistakes of the last refused reload.",
-    ),
+    property("ConfigGeneration", "t", Emits::True, "Grows with each reload that took effect."),
+    property("ConfigErrorCount", "u", Emits::True, "Mistakes of the last refused reload."),
     property("HoldCount", "u", Emits::True, "Holds of Hold."),
     property("Inventory", "a{sv}", Emits::True, "launcher, kernel, cpus."),
     property("UptimeUsec", "t", Emits::False, "Of reeved."),
 ];
 
 const SIGNALS: &[Signal] = &[
-    signal(
-        "StateChanged",
-        &[arg("new", "s"), arg("old", "s"), arg("reason", "s")],
-        "State has changed.",
-    ),
-    signal(
-        "ConfigReloaded",
-        &[arg("generation", "t"), arg("ok", "b")],
-        "A reload took effect, or was refused.",
-    ),
+    signal("StateChanged", &[arg("new", "s"), arg("old", "s"), arg("reason", "s")], "State has changed."),
+    signal("ConfigReloaded", &[arg("generation", "t"), arg("ok", "b")], "A reload took effect, or was refused."),
     signal(
         "PrepareForDrain",
         &[arg("start", "b"), arg("deadline", "t")],
         "The node begins to drain (true) or takes work again (false). 0 as deadline: none is known.",
     ),
-    signal(
-        "Event",
-        EVENT,
-        "Something has happened, as in ListEvents. Only to callers of Subscribe.",
-    ),
+    signal("Event", EVENT, "Something has happened, as in ListEvents. Only to callers of Subscribe."),
 ];

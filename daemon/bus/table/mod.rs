@@ -207,37 +207,19 @@ pub enum Verb {
 
 /// Options that every method with an `opt` takes.
 pub const COMMON_OPTIONS: &[Opt] = &[
-    Opt {
-        name: "reason",
-        signature: "s",
-        doc: "why, for the records",
-    },
-    Opt {
-        name: "request-id",
-        signature: "s",
-        doc: "the same id asks for the same task run, not for another",
-    },
+    Opt { name: "reason", signature: "s", doc: "why, for the records" },
+    Opt { name: "request-id", signature: "s", doc: "the same id asks for the same task run, not for another" },
     Opt {
         name: "timeout-usec",
         signature: "t",
         doc: "a reading call fails, and a task run is cancelled, after this span",
     },
-    Opt {
-        name: "dry-run",
-        signature: "b",
-        doc: "change nothing; the task run's GetReport says what would be done",
-    },
+    Opt { name: "dry-run", signature: "b", doc: "change nothing; the task run's GetReport says what would be done" },
 ];
 
 /// Errors that every method may answer with.
-pub const COMMON_ERRORS: &[&str] = &[
-    "NotAuthorized",
-    "InteractiveAuthorizationRequired",
-    "InvalidArgument",
-    "Busy",
-    "Unavailable",
-    "Internal",
-];
+pub const COMMON_ERRORS: &[&str] =
+    &["NotAuthorized", "InteractiveAuthorizationRequired", "InvalidArgument", "Busy", "Unavailable", "Internal"];
 
 /// The interface of this name, without the prefix.
 pub fn interface(name: &str) -> Option<&'static Interface> {
@@ -278,10 +260,7 @@ impl Method {
     /// `Start(s target, a{sv} opt) -> (o task_run)`, as the man page shows it.
     pub fn synopsis(&self) -> String {
         let list = |args: &[Arg]| {
-            let shown: Vec<_> = args
-                .iter()
-                .map(|a| format!("{} {}", a.signature, a.name))
-                .collect();
+            let shown: Vec<_> = args.iter().map(|a| format!("{} {}", a.signature, a.name)).collect();
             shown.join(", ")
         };
         let input = list(self.input);
@@ -298,25 +277,11 @@ const fn arg(name: &'static str, signature: &'static str) -> Arg {
 }
 
 const fn opt(name: &'static str, signature: &'static str, doc: &'static str) -> Opt {
-    Opt {
-        name,
-        signature,
-        doc,
-    }
+    Opt { name, signature, doc }
 }
 
-const fn property(
-    name: &'static str,
-    signature: &'static str,
-    emits: Emits,
-    doc: &'static str,
-) -> Property {
-    Property {
-        name,
-        signature,
-        emits,
-        doc,
-    }
+const fn property(name: &'static str, signature: &'static str, emits: Emits, doc: &'static str) -> Property {
+    Property { name, signature, emits, doc }
 }
 
 const fn signal(name: &'static str, args: &'static [Arg], doc: &'static str) -> Signal {
@@ -331,16 +296,7 @@ const fn method(
     output: &'static [Arg],
     doc: &'static str,
 ) -> Method {
-    Method {
-        name,
-        verb,
-        access,
-        input,
-        output,
-        options: &[],
-        errors: &[],
-        doc,
-    }
+    Method { name, verb, access, input, output, options: &[], errors: &[], doc }
 }
 
 impl Method {
@@ -373,8 +329,7 @@ mod tests {
                 .chain(interface.properties.iter().map(|p| p.name))
                 .chain(interface.signals.iter().map(|s| s.name))
                 .collect();
-            let all =
-                interface.methods.len() + interface.properties.len() + interface.signals.len();
+            let all = interface.methods.len() + interface.properties.len() + interface.signals.len();
             assert_eq!(names.len(), all, "{}: names are unique", interface.name);
             for method in interface.methods {
                 let last = method.input.last().map(|a| (a.name, a.signature));
@@ -418,9 +373,6 @@ mod tests {
     #[test]
     fn a_synopsis_reads_like_the_man_page() {
         let start = interface("Workers").and_then(|i| i.method("Start"));
-        assert_eq!(
-            start.map(Method::synopsis).as_deref(),
-            Some("Start(s target, a{sv} opt) -> (o task_run)")
-        );
+        assert_eq!(start.map(Method::synopsis).as_deref(), Some("Start(s target, a{sv} opt) -> (o task_run)"));
     }
 }

@@ -35,23 +35,10 @@ pub(super) const MAINTENANCE: Interface = Interface {
         )
         .errors(CANCEL_ERRORS),
     ],
-    properties: &[property(
-        "ActiveTaskRuns",
-        "ao",
-        Emits::True,
-        "Task runs that have not ended.",
-    )],
+    properties: &[property("ActiveTaskRuns", "ao", Emits::True, "Task runs that have not ended.")],
     signals: &[
-        signal(
-            "TaskRunStarted",
-            &[arg("path", "o"), arg("task", "s")],
-            "A task run was accepted.",
-        ),
-        signal(
-            "TaskRunFinished",
-            &[arg("path", "o"), arg("task", "s"), arg("result", "s")],
-            "A task run has ended.",
-        ),
+        signal("TaskRunStarted", &[arg("path", "o"), arg("task", "s")], "A task run was accepted."),
+        signal("TaskRunFinished", &[arg("path", "o"), arg("task", "s"), arg("result", "s")], "A task run has ended."),
     ],
 };
 
@@ -88,12 +75,7 @@ pub(super) const TASK_RUN: Interface = Interface {
         property("StartedByUid", "u", Emits::Const, "Uid of who asked."),
         property("Arguments", "a{sv}", Emits::Const, "What it was asked to act on."),
         property("StartTime", "t", Emits::Const, "When it was accepted."),
-        property(
-            "State",
-            "s",
-            Emits::True,
-            "queued, waiting-approval, waiting-slot, running, cancelling or done.",
-        ),
+        property("State", "s", Emits::True, "queued, waiting-approval, waiting-slot, running, cancelling or done."),
         property(
             "Result",
             "s",

@@ -1,8 +1,7 @@
 //! `org.reeve.Node1.Workers`, `.Worker` and `.Replica`: the same verbs, with and without a target.
 
 use super::{
-    Access, Arg, Emits, Interface, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt,
-    property, signal,
+    Access, Arg, Emits, Interface, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt, property, signal,
 };
 use crate::bus::action::Action;
 
@@ -14,11 +13,7 @@ const TEAM: &[Arg] = &[arg("team", "s"), OPT];
 const BARE: &[Arg] = &[OPT];
 const RUNS: &[Arg] = &[arg("runs", "a(sttsba{sv})")];
 const LOGS: &[Arg] = &[arg("log", "h")];
-const ROLLING: &[Opt] = &[opt(
-    "rolling",
-    "b",
-    "one by one, each after the one before is ready",
-)];
+const ROLLING: &[Opt] = &[opt("rolling", "b", "one by one, each after the one before is ready")];
 const RUNS_OPTIONS: &[Opt] = &[opt("max", "u", "how many of the newest; default all")];
 const LOGS_OPTIONS: &[Opt] = &[
     opt("lines", "u", "how many of the newest; default 50"),
@@ -26,14 +21,7 @@ const LOGS_OPTIONS: &[Opt] = &[
     opt("previous", "b", "of the run before the present one"),
     opt("run", "s", "of this run"),
 ];
-const OPERATION: &[&str] = &[
-    "NoSuchWorker",
-    "NoSuchReplica",
-    "InvalidState",
-    "Conflict",
-    "Draining",
-    "NotSupported",
-];
+const OPERATION: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState", "Conflict", "Draining", "NotSupported"];
 const AT_ONCE: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState"];
 const NONE: &[&str] = &["NoSuchWorker", "NoSuchReplica"];
 const LOG_ERRORS: &[&str] = &["NoSuchWorker", "NoSuchReplica", "Unavailable"];
@@ -47,8 +35,7 @@ const RESTART: &str = "Stops and starts it.";
 const DRAIN: &str = "Lets it finish its work and save its state, then stops it.";
 const PAUSE: &str = "Freezes it.";
 const ISOLATE: &str = "Freezes it and cuts it off the network.";
-const RESUME_DOC: &str =
-    "Thaws it and gives the network back. Of an isolated one only an administrator may.";
+const RESUME_DOC: &str = "Thaws it and gives the network back. Of an isolated one only an administrator may.";
 const RESET: &str = "Forgets failures, closes breakers and tries at once.";
 const KILL: &str = "Sends a signal to the main process.";
 const SCALE_DOC: &str = "Another number of replicas; kept over restarts.";
@@ -72,47 +59,16 @@ pub(super) const WORKERS: Interface = Interface {
             depends_on, digest, memory, and `replicas`: aa{sv} of index, state, ready, health, pid, run, unit, since,\n\
             restarts, last_exit, reason, next_start, status, port, active_tasks, holds, outdated; what is absent is left out.",
         ),
-        method(
-            "GetWorker",
-            Verb::GetWorker,
-            READ,
-            TARGETED,
-            &[arg("worker", "o")],
-            "The object of a target.",
-        )
-        .errors(NONE),
+        method("GetWorker", Verb::GetWorker, READ, TARGETED, &[arg("worker", "o")], "The object of a target.")
+            .errors(NONE),
         method("Start", Verb::Start, MANAGE, TARGETED, TASK_RUN, START).errors(OPERATION),
         method("Stop", Verb::Stop, MANAGE, TARGETED, TASK_RUN, STOP).errors(OPERATION),
-        method(
-            "Restart",
-            Verb::Restart,
-            MANAGE,
-            TARGETED,
-            TASK_RUN,
-            RESTART,
-        )
-        .options(ROLLING)
-        .errors(OPERATION),
+        method("Restart", Verb::Restart, MANAGE, TARGETED, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
         method("Drain", Verb::Drain, MANAGE, TARGETED, TASK_RUN, DRAIN).errors(OPERATION),
         method("Pause", Verb::Pause, MANAGE, TARGETED, TASK_RUN, PAUSE).errors(OPERATION),
-        method(
-            "Isolate",
-            Verb::Isolate,
-            Access::Action(Action::Isolate),
-            TARGETED,
-            TASK_RUN,
-            ISOLATE,
-        )
-        .errors(OPERATION),
-        method(
-            "Resume",
-            Verb::Resume,
-            RESUME,
-            TARGETED,
-            TASK_RUN,
-            RESUME_DOC,
-        )
-        .errors(OPERATION),
+        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), TARGETED, TASK_RUN, ISOLATE)
+            .errors(OPERATION),
+        method("Resume", Verb::Resume, RESUME, TARGETED, TASK_RUN, RESUME_DOC).errors(OPERATION),
         method("Reset", Verb::Reset, MANAGE, TARGETED, &[], RESET).errors(AT_ONCE),
         method(
             "Kill",
@@ -123,15 +79,8 @@ pub(super) const WORKERS: Interface = Interface {
             "Sends a signal to the main process of one replica.",
         )
         .errors(AT_ONCE),
-        method(
-            "Scale",
-            Verb::Scale,
-            MANAGE,
-            &[arg("worker", "s"), arg("replicas", "u"), OPT],
-            TASK_RUN,
-            SCALE_DOC,
-        )
-        .errors(SCALE),
+        method("Scale", Verb::Scale, MANAGE, &[arg("worker", "s"), arg("replicas", "u"), OPT], TASK_RUN, SCALE_DOC)
+            .errors(SCALE),
         method(
             "Set",
             Verb::Set,
@@ -141,42 +90,14 @@ pub(super) const WORKERS: Interface = Interface {
             SET_DOC,
         )
         .errors(SET),
-        method(
-            "StartTeam",
-            Verb::StartTeam,
-            MANAGE,
-            TEAM,
-            TASK_RUN,
-            "Start for all workers of a team.",
-        )
-        .errors(TEAM_ERRORS),
-        method(
-            "StopTeam",
-            Verb::StopTeam,
-            MANAGE,
-            TEAM,
-            TASK_RUN,
-            "Stop for all workers of a team.",
-        )
-        .errors(TEAM_ERRORS),
-        method(
-            "RestartTeam",
-            Verb::RestartTeam,
-            MANAGE,
-            TEAM,
-            TASK_RUN,
-            "Restart for all workers of a team.",
-        )
-        .errors(TEAM_ERRORS),
-        method(
-            "DrainTeam",
-            Verb::DrainTeam,
-            MANAGE,
-            TEAM,
-            TASK_RUN,
-            "Drain for all workers of a team.",
-        )
-        .errors(TEAM_ERRORS),
+        method("StartTeam", Verb::StartTeam, MANAGE, TEAM, TASK_RUN, "Start for all workers of a team.")
+            .errors(TEAM_ERRORS),
+        method("StopTeam", Verb::StopTeam, MANAGE, TEAM, TASK_RUN, "Stop for all workers of a team.")
+            .errors(TEAM_ERRORS),
+        method("RestartTeam", Verb::RestartTeam, MANAGE, TEAM, TASK_RUN, "Restart for all workers of a team.")
+            .errors(TEAM_ERRORS),
+        method("DrainTeam", Verb::DrainTeam, MANAGE, TEAM, TASK_RUN, "Drain for all workers of a team.")
+            .errors(TEAM_ERRORS),
         method(
             "StopAll",
             Verb::StopAll,
@@ -186,45 +107,16 @@ pub(super) const WORKERS: Interface = Interface {
             "Stops every worker, in reverse order.",
         )
         .errors(TEAM_ERRORS),
-        method("ListRuns", Verb::ListRuns, READ, TARGETED, RUNS, RUNS_DOC)
-            .options(RUNS_OPTIONS)
-            .errors(NONE),
-        method(
-            "GetLogs",
-            Verb::GetLogs,
-            Access::Action(Action::ReadLogs),
-            TARGETED,
-            LOGS,
-            LOGS_DOC,
-        )
-        .options(LOGS_OPTIONS)
-        .errors(LOG_ERRORS),
+        method("ListRuns", Verb::ListRuns, READ, TARGETED, RUNS, RUNS_DOC).options(RUNS_OPTIONS).errors(NONE),
+        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), TARGETED, LOGS, LOGS_DOC)
+            .options(LOGS_OPTIONS)
+            .errors(LOG_ERRORS),
     ],
     properties: &[
-        property(
-            "WorkersTotal",
-            "u",
-            Emits::True,
-            "Workers that are defined.",
-        ),
-        property(
-            "WorkersReady",
-            "u",
-            Emits::True,
-            "Workers with all their replicas ready.",
-        ),
-        property(
-            "WorkersFailed",
-            "u",
-            Emits::True,
-            "Workers in a crash loop, parked, unplaceable or degraded.",
-        ),
-        property(
-            "WorkersIsolated",
-            "u",
-            Emits::True,
-            "Workers that are isolated.",
-        ),
+        property("WorkersTotal", "u", Emits::True, "Workers that are defined."),
+        property("WorkersReady", "u", Emits::True, "Workers with all their replicas ready."),
+        property("WorkersFailed", "u", Emits::True, "Workers in a crash loop, parked, unplaceable or degraded."),
+        property("WorkersIsolated", "u", Emits::True, "Workers that are isolated."),
     ],
     signals: &[],
 };
@@ -235,31 +127,13 @@ pub(super) const WORKER: Interface = Interface {
     methods: &[
         method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
         method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
-        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART)
-            .options(ROLLING)
-            .errors(OPERATION),
+        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
         method("Drain", Verb::Drain, MANAGE, BARE, TASK_RUN, DRAIN).errors(OPERATION),
         method("Pause", Verb::Pause, MANAGE, BARE, TASK_RUN, PAUSE).errors(OPERATION),
-        method(
-            "Isolate",
-            Verb::Isolate,
-            Access::Action(Action::Isolate),
-            BARE,
-            TASK_RUN,
-            ISOLATE,
-        )
-        .errors(OPERATION),
+        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), BARE, TASK_RUN, ISOLATE).errors(OPERATION),
         method("Resume", Verb::Resume, RESUME, BARE, TASK_RUN, RESUME_DOC).errors(OPERATION),
         method("Reset", Verb::Reset, MANAGE, BARE, &[], RESET).errors(AT_ONCE),
-        method(
-            "Scale",
-            Verb::Scale,
-            MANAGE,
-            &[arg("replicas", "u"), OPT],
-            TASK_RUN,
-            SCALE_DOC,
-        )
-        .errors(SCALE),
+        method("Scale", Verb::Scale, MANAGE, &[arg("replicas", "u"), OPT], TASK_RUN, SCALE_DOC).errors(SCALE),
         method(
             "Set",
             Verb::Set,
@@ -270,16 +144,9 @@ pub(super) const WORKER: Interface = Interface {
         )
         .errors(SET),
         method("ListRuns", Verb::ListRuns, READ, BARE, RUNS, RUNS_DOC).options(RUNS_OPTIONS),
-        method(
-            "GetLogs",
-            Verb::GetLogs,
-            Access::Action(Action::ReadLogs),
-            BARE,
-            LOGS,
-            LOGS_DOC,
-        )
-        .options(LOGS_OPTIONS)
-        .errors(LOG_ERRORS),
+        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
+            .options(LOGS_OPTIONS)
+            .errors(LOG_ERRORS),
     ],
     properties: &[
         property("Name", "s", Emits::Const, "Name."),
@@ -294,18 +161,8 @@ pub(super) const WORKER: Interface = Interface {
         ),
         property("StateReason", "s", Emits::True, "Why."),
         property("Health", "s", Emits::True, "healthy, unhealthy or unknown."),
-        property(
-            "ConfigDigest",
-            "s",
-            Emits::True,
-            "Names the specification in force.",
-        ),
-        property(
-            "CanaryGroup",
-            "s",
-            Emits::True,
-            "Reserved for rollouts; empty.",
-        ),
+        property("ConfigDigest", "s", Emits::True, "Names the specification in force."),
+        property("CanaryGroup", "s", Emits::True, "Reserved for rollouts; empty."),
         property("Wanted", "u", Emits::True, "Replicas wanted."),
         property("Ready", "u", Emits::True, "Replicas ready."),
         property("Restarts", "t", Emits::True, "Restarts of all replicas."),
@@ -324,42 +181,17 @@ pub(super) const REPLICA: Interface = Interface {
     methods: &[
         method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
         method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
-        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART)
-            .options(ROLLING)
-            .errors(OPERATION),
+        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
         method("Drain", Verb::Drain, MANAGE, BARE, TASK_RUN, DRAIN).errors(OPERATION),
         method("Pause", Verb::Pause, MANAGE, BARE, TASK_RUN, PAUSE).errors(OPERATION),
-        method(
-            "Isolate",
-            Verb::Isolate,
-            Access::Action(Action::Isolate),
-            BARE,
-            TASK_RUN,
-            ISOLATE,
-        )
-        .errors(OPERATION),
+        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), BARE, TASK_RUN, ISOLATE).errors(OPERATION),
         method("Resume", Verb::Resume, RESUME, BARE, TASK_RUN, RESUME_DOC).errors(OPERATION),
         method("Reset", Verb::Reset, MANAGE, BARE, &[], RESET).errors(AT_ONCE),
-        method(
-            "Kill",
-            Verb::Kill,
-            MANAGE,
-            &[arg("signal", "i"), OPT],
-            &[],
-            KILL,
-        )
-        .errors(AT_ONCE),
+        method("Kill", Verb::Kill, MANAGE, &[arg("signal", "i"), OPT], &[], KILL).errors(AT_ONCE),
         method("ListRuns", Verb::ListRuns, READ, BARE, RUNS, RUNS_DOC).options(RUNS_OPTIONS),
-        method(
-            "GetLogs",
-            Verb::GetLogs,
-            Access::Action(Action::ReadLogs),
-            BARE,
-            LOGS,
-            LOGS_DOC,
-        )
-        .options(LOGS_OPTIONS)
-        .errors(LOG_ERRORS),
+        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
+            .options(LOGS_OPTIONS)
+            .errors(LOG_ERRORS),
         method(
             "GetLease",
             Verb::GetLease,
@@ -380,56 +212,21 @@ pub(super) const REPLICA: Interface = Interface {
             "stopped, waiting, launching, starting, ready, unready, paused, isolated, draining, saving, stopping, killing,\n\
             crash-loop, parked, done or unplaceable.",
         ),
-        property(
-            "SubState",
-            "s",
-            Emits::True,
-            "What the worker says of itself (STATUS=).",
-        ),
+        property("SubState", "s", Emits::True, "What the worker says of itself (STATUS=)."),
         property("StateReason", "s", Emits::True, "Why it is in its state."),
-        property(
-            "Result",
-            "s",
-            Emits::True,
-            "Cause of its newest end; empty without one.",
-        ),
+        property("Result", "s", Emits::True, "Cause of its newest end; empty without one."),
         property("Health", "s", Emits::True, "healthy, unhealthy or unknown."),
         property("Unit", "s", Emits::True, "systemd unit; empty on direct."),
-        property(
-            "Run",
-            "s",
-            Emits::True,
-            "Its live run; empty when it is down.",
-        ),
-        property(
-            "UnitPath",
-            "o",
-            Emits::True,
-            "The unit's object on systemd's API; / without one.",
-        ),
-        property(
-            "MainPid",
-            "u",
-            Emits::True,
-            "Main process; 0 when it is down.",
-        ),
+        property("Run", "s", Emits::True, "Its live run; empty when it is down."),
+        property("UnitPath", "o", Emits::True, "The unit's object on systemd's API; / without one."),
+        property("MainPid", "u", Emits::True, "Main process; 0 when it is down."),
         property("Restarts", "u", Emits::True, "Restarts ever."),
-        property(
-            "LastExit",
-            "(ss)",
-            Emits::True,
-            "Cause and status of its newest end.",
-        ),
+        property("LastExit", "(ss)", Emits::True, "Cause and status of its newest end."),
         property("Ready", "b", Emits::True, "It takes work."),
         property("Holds", "as", Emits::True, "Reasons not to act."),
         property("Gpus", "ao", Emits::True, "Cards given to it."),
         property("Port", "q", Emits::True, "Port kept for it; 0 without one."),
-        property(
-            "NextStart",
-            "t",
-            Emits::True,
-            "When it is started next; 0 when no start is due.",
-        ),
+        property("NextStart", "t", Emits::True, "When it is started next; 0 when no start is due."),
         MEMORY,
         CPU,
         GPU,
@@ -437,34 +234,12 @@ pub(super) const REPLICA: Interface = Interface {
     signals: SIGNALS,
 };
 
-const MEMORY: Property = property(
-    "MemoryCurrent",
-    "t",
-    Emits::False,
-    "Bytes in use; the largest number when unknown.",
-);
-const CPU: Property = property(
-    "CpuUsageNSec",
-    "t",
-    Emits::False,
-    "CPU time used; the largest number when unknown.",
-);
-const GPU: Property = property(
-    "GpuMemory",
-    "t",
-    Emits::False,
-    "Bytes in use on cards; the largest number when unknown.",
-);
+const MEMORY: Property = property("MemoryCurrent", "t", Emits::False, "Bytes in use; the largest number when unknown.");
+const CPU: Property = property("CpuUsageNSec", "t", Emits::False, "CPU time used; the largest number when unknown.");
+const GPU: Property =
+    property("GpuMemory", "t", Emits::False, "Bytes in use on cards; the largest number when unknown.");
 
 const SIGNALS: &[Signal] = &[
-    signal(
-        "StateChanged",
-        &[arg("new", "s"), arg("old", "s"), arg("reason", "s")],
-        "State has changed.",
-    ),
-    signal(
-        "HealthChanged",
-        &[arg("healthy", "b"), arg("reason", "s")],
-        "Health has become healthy, or another.",
-    ),
+    signal("StateChanged", &[arg("new", "s"), arg("old", "s"), arg("reason", "s")], "State has changed."),
+    signal("HealthChanged", &[arg("healthy", "b"), arg("reason", "s")], "Health has become healthy, or another."),
 ];

@@ -112,11 +112,7 @@ impl DirectLauncher {
         // Orphans of workers shall come to us, not to PID 1.
         prctl::set_child_subreaper(true)?;
         let spawner = spawn::Spawner::new()?;
-        let tree = if options.cgroups {
-            delegation::Tree::open(&mark)
-        } else {
-            Err("not wanted".to_owned())
-        };
+        let tree = if options.cgroups { delegation::Tree::open(&mark) } else { Err("not wanted".to_owned()) };
         let tree = match tree {
             Ok(tree) => Some(tree),
             Err(reason) => {
@@ -125,28 +121,12 @@ impl DirectLauncher {
             }
         };
         let (logs, log_thread) = Logs::start(paths.state.join("logs"))?;
-        let common = prepare::Common {
-            paths: paths.clone(),
-            mark,
-            own: account::own(),
-        };
+        let common = prepare::Common { paths: paths.clone(), mark, own: account::own() };
         let runs = Runs::new(common, tree, logs.clone(), events, spawner);
-        let shared = Arc::new(Shared {
-            watch: Watch::register()?,
-            runs: Mutex::new(runs),
-        });
+        let shared = Arc::new(Shared { watch: Watch::register()?, runs: Mutex::new(runs) });
         let child_ends = signal(SignalKind::child())?;
-        let tasks = [
-            tokio::spawn(pump(shared.clone())),
-            tokio::spawn(reap_adopted(shared.clone(), child_ends)),
-        ];
-        Ok(Self {
-            shared,
-            logs,
-            log_thread: Some(log_thread),
-            tasks,
-            swept: false,
-        })
+        let tasks = [tokio::spawn(pump(shared.clone())), tokio::spawn(reap_adopted(shared.clone(), child_ends))];
+        Ok(Self { shared, logs, log_thread: Some(log_thread), tasks, swept: false })
     }
 
     /// The cgroup controllers that limits can rely on; empty where limits cannot be enforced.
@@ -162,12 +142,7 @@ impl DirectLauncher {
     }
 
     /// Does something with a living run; an older run's request is dropped.
-    fn with<T>(
-        &self,
-        replica: &ReplicaId,
-        run: RunId,
-        act: impl FnOnce(&mut Run) -> T,
-    ) -> Option<(u32, T)> {
+    fn with<T>(&self, replica: &ReplicaId, run: RunId, act: impl FnOnce(&mut Run) -> T) -> Option<(u32, T)> {
         let mut runs = self.shared.runs();
         let key = runs.key(replica, run)?;
         let done = act(runs.live.get_mut(&key)?);
@@ -175,12 +150,7 @@ impl DirectLauncher {
     }
 
     fn applied(&self, replica: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
-        self.shared.runs().send(LauncherEvent::Applied {
-            replica: replica.clone(),
-            run,
-            what,
-            result,
-        });
+        self.shared.runs().send(LauncherEvent::Applied { replica: replica.clone(), run, what, result });
     }
 
     /// SIGKILL now and again, until the main process has ended.
@@ -217,10 +187,7 @@ impl Launcher for DirectLauncher {
             }
             let left = family::sweep(&runs.common.marked());
             if left > 0 {
-                tracing::warn!(
-                    processes = left,
-                    "killed what an earlier daemon had left behind"
-                );
+                tracing::warn!(processes = left, "killed what an earlier daemon had left behind");
             }
         }
         for run in runs.live.values().filter(|r| r.is_started()) {
@@ -317,11 +284,8 @@ impl Launcher for DirectLauncher {
     }
 
     fn network(&mut self, replica: &ReplicaId, run: RunId, deny: bool) {
-        let result = if deny {
-            Err("isolating from the network needs the systemd launcher".to_owned())
-        } else {
-            Ok(())
-        };
+        let result =
+            if deny { Err("isolating from the network needs the systemd launcher".to_owned()) } else { Ok(()) };
         if self.with(replica, run, |_| ()).is_some() {
             self.applied(replica, run, Applied::Network, result);
         }
@@ -451,12 +415,7 @@ async fn until_frozen(
     if let (Err(_), Some(living)) = (&result, runs.live.get_mut(&key)) {
         living.thaw();
     }
-    runs.send(LauncherEvent::Applied {
-        replica,
-        run,
-        what: Applied::Freeze,
-        result,
-    });
+    runs.send(LauncherEvent::Applied { replica, run, what: Applied::Freeze, result });
 }
 
 impl Run {
@@ -521,12 +480,7 @@ fn identity(path: &Path) -> io::Result<String> {
     }
     let id = RunId(spawn::random()?).to_string();
     let fresh = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     io::Write::write_all(&mut file, id.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)?;

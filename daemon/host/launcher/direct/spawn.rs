@@ -77,15 +77,8 @@ pub(super) enum Step {
     Execute,
 }
 
-const STEPS: [Step; 7] = [
-    Step::Create,
-    Step::Cgroup,
-    Step::Descriptors,
-    Step::Identity,
-    Step::ParentDeath,
-    Step::Directory,
-    Step::Execute,
-];
+const STEPS: [Step; 7] =
+    [Step::Create, Step::Cgroup, Step::Descriptors, Step::Identity, Step::ParentDeath, Step::Directory, Step::Execute];
 
 /// Where and why a start failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +92,7 @@ pub(super) struct Failure {
 impl Failure {
     fn decode(raw: [i32; 2]) -> Option<Self> {
         let step = usize::try_from(raw[0]).ok()?.checked_sub(1)?;
-        Some(Self {
-            step: *STEPS.get(step)?,
-            errno: Errno::from_raw(raw[1]),
-        })
+        Some(Self { step: *STEPS.get(step)?, errno: Errno::from_raw(raw[1]) })
     }
 }
 
@@ -130,9 +120,7 @@ pub(super) struct Spawner {
 
 impl std::fmt::Debug for Spawner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spawner")
-            .field("clone3", &self.clone3)
-            .finish_non_exhaustive()
+        f.debug_struct("Spawner").field("clone3", &self.clone3).finish_non_exhaustive()
     }
 }
 
@@ -163,28 +151,15 @@ impl Spawner {
         let slot = fcntl(&null, FcntlArg::F_DUPFD_CLOEXEC(3))?;
         // SAFETY: fcntl has just returned this descriptor and nobody else knows it.
         let slot = unsafe { OwnedFd::from_raw_fd(slot) };
-        let mut open_files = libc::rlimit64 {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut open_files = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: getrlimit64 fills the structure it is given.
         Errno::result(unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut open_files) })?;
-        let raised = libc::rlimit64 {
-            rlim_cur: open_files.rlim_max,
-            ..open_files
-        };
+        let raised = libc::rlimit64 { rlim_cur: open_files.rlim_max, ..open_files };
         // SAFETY: setrlimit64 reads the structure it is given. Failing leaves the old limit in force.
         unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const raised) };
-        let protected = std::fs::read_to_string("/proc/self/oom_score_adj")
-            .is_ok_and(|score| score.trim_start().starts_with('-'));
-        Ok(Self {
-            stack: vec![0; STACK],
-            null,
-            slot,
-            clone3: cfg!(target_arch = "x86_64"),
-            open_files,
-            protected,
-        })
+        let protected =
+            std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|score| score.trim_start().starts_with('-'));
+        Ok(Self { stack: vec![0; STACK], null, slot, clone3: cfg!(target_arch = "x86_64"), open_files, protected })
     }
 
     /// Makes the child, in the cgroup of folder `place`. `Err` when it could not be made or has failed already; it is reaped then.
@@ -194,10 +169,7 @@ impl Spawner {
         output: BorrowedFd<'_>,
         place: Option<&Path>,
     ) -> Result<Child, Failure> {
-        let create = |errno| Failure {
-            step: Step::Create,
-            errno,
-        };
+        let create = |errno| Failure { step: Step::Create, errno };
         let argv = pointers(&program.arguments);
         let envp = pointers(&program.environment);
         let wait = program.identity.is_none();
@@ -213,10 +185,7 @@ impl Spawner {
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: program.directory.as_ptr(),
-            identity: program
-                .identity
-                .as_ref()
-                .map(|i| (i.uid, i.gid, i.groups.as_ptr(), i.groups.len())),
+            identity: program.identity.as_ref().map(|i| (i.uid, i.gid, i.groups.as_ptr(), i.groups.len())),
             input: self.null.as_raw_fd(),
             output: self.slot.as_raw_fd(),
             keep_below: self.null.as_raw_fd().max(self.slot.as_raw_fd()) + 1,
@@ -231,12 +200,7 @@ impl Spawner {
         };
         // No handler of ours may run in the child, which shares our memory.
         let mut before = SigSet::empty();
-        pthread_sigmask(
-            SigmaskHow::SIG_SETMASK,
-            Some(&SigSet::all()),
-            Some(&mut before),
-        )
-        .map_err(create)?;
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)).map_err(create)?;
         let made = self.create(&mut orders, place, wait);
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
         // The slot must not hold the pipe open.
@@ -252,12 +216,7 @@ impl Spawner {
     }
 
     /// `clone3` where it works, else `clone`.
-    fn create(
-        &mut self,
-        orders: &mut Orders,
-        place: Option<&Path>,
-        wait: bool,
-    ) -> Result<(i32, OwnedFd), Errno> {
+    fn create(&mut self, orders: &mut Orders, place: Option<&Path>, wait: bool) -> Result<(i32, OwnedFd), Errno> {
         let sharing = libc::CLONE_VM | libc::CLONE_VFORK;
         #[cfg(target_arch = "x86_64")]
         if self.clone3 {
@@ -283,15 +242,7 @@ impl Spawner {
         let top = self.stack.as_mut_ptr_range().end.map_addr(|a| a & !15);
         // SAFETY: the stack is ours, larger than the child needs and unused until the child has executed or ended
         // (CLONE_VFORK), or the child has a copy of it. `orders` outlives the child's use of it for the same reason.
-        let pid = unsafe {
-            libc::clone(
-                child_entry,
-                top.cast(),
-                flags,
-                ptr::from_mut(orders).cast(),
-                &raw mut pidfd,
-            )
-        };
+        let pid = unsafe { libc::clone(child_entry, top.cast(), flags, ptr::from_mut(orders).cast(), &raw mut pidfd) };
         let pid = Errno::result(pid)?;
         // SAFETY: the kernel has just made this descriptor for us.
         Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
@@ -301,12 +252,7 @@ impl Spawner {
 /// `clone3` with a stack of its own for the child. libc has no wrapper, and its `syscall()` cannot return twice in
 /// shared memory.
 #[cfg(target_arch = "x86_64")]
-fn clone3(
-    flags: u64,
-    into: Option<RawFd>,
-    stack: &mut [u8],
-    orders: &mut Orders,
-) -> Result<(i32, OwnedFd), Errno> {
+fn clone3(flags: u64, into: Option<RawFd>, stack: &mut [u8], orders: &mut Orders) -> Result<(i32, OwnedFd), Errno> {
     let mut pidfd: c_int = -1;
     let base = stack.as_mut_ptr();
     let lead = base.align_offset(16);
@@ -373,12 +319,7 @@ extern "C" fn child_entry(orders: *mut c_void) -> c_int {
         ptr::write_volatile(&raw mut orders.failure, failure);
         if orders.report >= 0 {
             let size = size_of_val(&failure);
-            libc::syscall(
-                libc::SYS_write,
-                orders.report,
-                (&raw const failure).cast::<c_void>(),
-                size,
-            );
+            libc::syscall(libc::SYS_write, orders.report, (&raw const failure).cast::<c_void>(), size);
         }
         libc::syscall(libc::SYS_exit_group, 127);
         libc::_exit(127)
@@ -403,12 +344,7 @@ unsafe fn become_program(orders: &Orders) -> (Step, Errno) {
             return fail(Step::Cgroup);
         }
         if orders.shares_files
-            && libc::syscall(
-                libc::SYS_close_range,
-                orders.keep_below,
-                libc::c_uint::MAX,
-                CLOSE_RANGE_UNSHARE,
-            ) < 0
+            && libc::syscall(libc::SYS_close_range, orders.keep_below, libc::c_uint::MAX, CLOSE_RANGE_UNSHARE) < 0
             && libc::syscall(libc::SYS_unshare, libc::CLONE_FILES) < 0
         {
             return fail(Step::Descriptors);
@@ -451,13 +387,7 @@ unsafe fn become_program(orders: &Orders) -> (Step, Errno) {
             return fail(Step::Directory);
         }
         let none = 0u64;
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const none,
-            ptr::null_mut::<c_void>(),
-            8,
-        );
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, ptr::null_mut::<c_void>(), 8);
         libc::syscall(libc::SYS_execve, orders.path, orders.argv, orders.envp);
         fail(Step::Execute)
     }
@@ -471,12 +401,7 @@ unsafe fn unprotect() {
     let path: &CStr = c"/proc/self/oom_score_adj";
     // SAFETY: plain system calls on a constant path and a descriptor of our own.
     unsafe {
-        let fd = libc::syscall(
-            libc::SYS_openat,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::O_WRONLY | libc::O_CLOEXEC,
-        );
+        let fd = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         if fd >= 0 {
             libc::syscall(libc::SYS_write, fd, c"0".as_ptr(), 1);
             libc::syscall(libc::SYS_close, fd);
@@ -521,13 +446,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Option<(ExitStatus, Option<u64>)> {
 pub(super) fn end(pidfd: &OwnedFd) {
     // SAFETY: a system call that takes numbers and a null pointer.
     unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            libc::SIGKILL,
-            ptr::null::<c_void>(),
-            0,
-        );
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<c_void>(), 0);
     }
     reap_blocking(pidfd.as_fd());
 }
@@ -538,8 +457,7 @@ fn reap_blocking(pidfd: BorrowedFd<'_>) {
 
 fn reap_with(pidfd: BorrowedFd<'_>, options: c_int) -> Option<(ExitStatus, Option<u64>)> {
     // SAFETY: all-zero is valid for both, which are plain data.
-    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     // SAFETY: the kernel fills the two structures. The raw call is used since only it reports the usage.
     let result = unsafe {
         libc::syscall(

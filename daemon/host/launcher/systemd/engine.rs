@@ -38,11 +38,7 @@ pub(super) enum Done {
     /// A stop's grace.
     Grace(ReplicaId, RunId),
     /// All units have been read; with the generation and the number of the last signal when that began.
-    Read(
-        u64,
-        u64,
-        Result<Vec<(ReplicaId, UnitState)>, SystemdError>,
-    ),
+    Read(u64, u64, Result<Vec<(ReplicaId, UnitState)>, SystemdError>),
     /// The journal has said what each missed.
     Answered(u64, Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>),
     /// A unit is gone; what the journal knows of its run.
@@ -94,12 +90,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(
-        events: EventSender,
-        systemd: Systemd,
-        paths: Paths,
-        surroundings: Surroundings,
-    ) -> Self {
+    pub(super) fn new(events: EventSender, systemd: Systemd, paths: Paths, surroundings: Surroundings) -> Self {
         Self {
             events,
             surroundings,
@@ -143,11 +134,7 @@ impl Engine {
     fn command(&mut self, command: Command) {
         match command {
             Command::Op(replica, op) => {
-                self.units
-                    .entry(replica.clone())
-                    .or_default()
-                    .queue
-                    .push_back(op);
+                self.units.entry(replica.clone()).or_default().queue.push_back(op);
                 self.pump(&replica);
             }
             Command::Recorded(replica, run) => self.recorded(&replica, run),
@@ -222,13 +209,8 @@ impl Engine {
             Op::Signal { run, .. } | Op::Stop { run, .. } | Op::Kill(run) if !unit.lives(run) => {
                 return nothing(op);
             }
-            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. }
-                if !unit.lives(run) =>
-            {
-                let ended = SystemdError::Refused {
-                    name: String::new(),
-                    text: format!("run {run} has ended"),
-                };
+            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. } if !unit.lives(run) => {
+                let ended = SystemdError::Refused { name: String::new(), text: format!("run {run} has ended") };
                 return Some(Done::Op(replica.clone(), op, Output::Plain(Err(ended))));
             }
             Op::Signal { signal, whole, .. } => {
@@ -236,9 +218,7 @@ impl Engine {
             }
             Op::Stop { run, signal, grace } => {
                 unit.down = true;
-                let differs = unit
-                    .stop
-                    .is_some_and(|(own, patience)| own != signal || patience < grace);
+                let differs = unit.stop.is_some_and(|(own, patience)| own != signal || patience < grace);
                 let replica = replica.clone();
                 self.work.push(Box::pin(async move {
                     tokio::time::sleep(grace).await;
@@ -272,20 +252,13 @@ impl Engine {
             Op::Thaw(_) if !frozen => return nothing(op),
             Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
             Op::Network { deny, .. } => {
-                let properties = if deny {
-                    render::cut_off()
-                } else {
-                    unit.network.clone().unwrap_or_else(render::open)
-                };
-                Box::pin(
-                    async move { tools.systemd.set_unit_properties(&name, &properties).await },
-                )
+                let properties =
+                    if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
             Op::Limits { limits, .. } => {
                 let properties = render::limits(&limits);
-                Box::pin(
-                    async move { tools.systemd.set_unit_properties(&name, &properties).await },
-                )
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
         };
         let replica = replica.clone();
@@ -297,25 +270,12 @@ impl Engine {
     }
 
     fn begin_start(&mut self, tools: Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
-        let Op::Start {
-            spec,
-            socket,
-            resumed,
-            ..
-        } = &op
-        else {
+        let Op::Start { spec, socket, resumed, .. } = &op else {
             return None;
         };
         let refused = |op, text| {
-            let error = SystemdError::Refused {
-                name: String::new(),
-                text,
-            };
-            Some(Done::Op(
-                replica.clone(),
-                op,
-                Output::Start(Err(error)),
-            ))
+            let error = SystemdError::Refused { name: String::new(), text };
+            Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
         };
         let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
             Ok(rendered) => rendered,
@@ -333,11 +293,7 @@ impl Engine {
         }
         if let Some(run) = unit.run.filter(|run| !run.over && life == Life::Live) {
             // Its end comes first, with a record of its own.
-            let stop = Op::Stop {
-                run: run.id,
-                signal: spec.stop_signal,
-                grace: spec.stop_timeout,
-            };
+            let stop = Op::Stop { run: run.id, signal: spec.stop_signal, grace: spec.stop_timeout };
             unit.busy = false;
             unit.queue.push_front(op);
             unit.queue.push_front(stop);
@@ -441,11 +397,7 @@ impl Engine {
             if unit.armed() {
                 unit.queue.push_front(Op::Disarm);
             }
-            return self.send(LauncherEvent::StartFailed {
-                replica: replica.clone(),
-                token,
-                error,
-            });
+            return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
         }
         if let Some(rendered) = unit.next.take() {
             unit.fingerprint = Some(rendered.fingerprint);
@@ -498,13 +450,7 @@ impl Engine {
                 // What was asked after it concerns a new life under the same name.
                 if let Some(unit) = unit.filter(|unit| !unit.queue.is_empty()) {
                     let queue = unit.queue;
-                    self.units.insert(
-                        replica.clone(),
-                        Unit {
-                            queue,
-                            ..Unit::default()
-                        },
-                    );
+                    self.units.insert(replica.clone(), Unit { queue, ..Unit::default() });
                 }
                 return;
             }
@@ -536,11 +482,7 @@ impl Engine {
         self.heard += 1;
         match event {
             SystemdEvent::JobRemoved { job, result, .. } => self.board.job_removed(job, result),
-            SystemdEvent::Changed {
-                unit: name,
-                part,
-                complete,
-            } => {
+            SystemdEvent::Changed { unit: name, part, complete } => {
                 let Some(replica) = ReplicaId::from_unit(&name) else {
                     return;
                 };
@@ -633,9 +575,7 @@ fn verdict(unit: &Unit, job: &str, spec: &RunSpec) -> Option<String> {
     let status = unit.part.exec_status.unwrap_or(0);
     match job {
         "done" if new || adopted => None,
-        "failed" if new && code == 1 && failure::is_setup(status) => {
-            Some(failure::setup(status, spec))
-        }
+        "failed" if new && code == 1 && failure::is_setup(status) => Some(failure::setup(status, spec)),
         // It was executed, and has ended before systemd could call the start done.
         "failed" if new && code != 0 => None,
         "failed" => Some(failure::result(unit.part.result.as_deref().unwrap_or("?"))),

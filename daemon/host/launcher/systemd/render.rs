@@ -10,7 +10,6 @@ use reeve_core::{ReplicaId, TeamName};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-/// Workers that name no user run as this one; packages create it.
 /// Tells a unit's specification to the daemon that finds it.
 pub(super) const FINGERPRINT: &str = "REEVE_UNIT=";
 /// Left out when this systemd does not know them.
@@ -84,11 +83,7 @@ pub(super) fn team(limits: &TeamLimits) -> Vec<Property> {
 }
 
 /// The unit for a run. Err: what in the definition cannot be.
-pub(super) fn render(
-    spec: &RunSpec,
-    socket: Option<&Path>,
-    paths: &Paths,
-) -> Result<Rendered, String> {
+pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Rendered, String> {
     let mut all = lifecycle(spec)?;
     all.extend(identity(spec));
     all.extend(logging(spec));
@@ -97,12 +92,7 @@ pub(super) fn render(
     all.extend(confinement(spec, socket, paths)?);
     let mut hash = Sha256::new();
     hash.update(format!("{all:?}"));
-    let fingerprint: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let fingerprint: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
     for property in &mut all {
         if let ("Environment", Value::Texts(list)) = (property.name.as_str(), &mut property.value) {
             list.push(format!("{FINGERPRINT}{fingerprint}"));
@@ -110,18 +100,8 @@ pub(super) fn render(
     }
     let limits = limits(&spec.limits);
     // What is not limited is left to the host's own defaults.
-    all.extend(
-        limits
-            .iter()
-            .filter(|p| p.value != Value::U64(u64::MAX))
-            .cloned(),
-    );
-    Ok(Rendered {
-        properties: all,
-        limits,
-        network,
-        fingerprint,
-    })
+    all.extend(limits.iter().filter(|p| p.value != Value::U64(u64::MAX)).cloned());
+    Ok(Rendered { properties: all, limits, network, fingerprint })
 }
 
 fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
@@ -146,15 +126,9 @@ fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
         Property::new("NotifyAccess", "none"),
         Property::new("ExecStartEx", Value::Commands(vec![command])),
         Property::new("Restart", restart),
-        Property::new(
-            "RestartUSec",
-            usec(spec.unsupervised_after.unwrap_or_default()),
-        ),
+        Property::new("RestartUSec", usec(spec.unsupervised_after.unwrap_or_default())),
         Property::new("StartLimitIntervalUSec", 0u64),
-        Property::new(
-            "RestartPreventExitStatus",
-            Value::Statuses(vec![77, 78], vec![]),
-        ),
+        Property::new("RestartPreventExitStatus", Value::Statuses(vec![77, 78], vec![])),
         // Keeps how it ended; with Restart=always it would swallow the restart after a clean end.
         Property::new("RemainAfterExit", restart != "always"),
         Property::new("KillMode", "mixed"),
@@ -178,7 +152,7 @@ fn identity(spec: &RunSpec) -> Vec<Property> {
         Some(user) => all.push(Property::new("User", user.as_str())),
         // systemd then names it after the unit.
         None if dynamic => {}
-        None => all.push(Property::new("User", super::super::DEFAULT_USER)),
+        None => all.push(Property::new("User", crate::host::launcher::DEFAULT_USER)),
     }
     if let Some(group) = &spec.group {
         all.push(Property::new("Group", group.as_str()));
@@ -191,28 +165,18 @@ fn identity(spec: &RunSpec) -> Vec<Property> {
 
 fn logging(spec: &RunSpec) -> Vec<Property> {
     let ReplicaId { worker, index } = &spec.replica;
-    let fields = [
-        format!("REEVE_WORKER={worker}"),
-        format!("REEVE_REPLICA={index}"),
-        format!("REEVE_TEAM={}", spec.team),
-    ];
+    let fields =
+        [format!("REEVE_WORKER={worker}"), format!("REEVE_REPLICA={index}"), format!("REEVE_TEAM={}", spec.team)];
     vec![
         Property::new("StandardOutput", "journal"),
         Property::new("StandardError", "journal"),
         Property::new("SyslogIdentifier", worker.as_str()),
-        Property::new(
-            "LogExtraFields",
-            Value::Blobs(fields.into_iter().map(String::into_bytes).collect()),
-        ),
+        Property::new("LogExtraFields", Value::Blobs(fields.into_iter().map(String::into_bytes).collect())),
     ]
 }
 
 fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Property> {
-    let mut list: Vec<String> = spec
-        .environment
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let mut list: Vec<String> = spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if let Some(socket) = socket {
         list.push(format!("NOTIFY_SOCKET={}", socket.display()));
     }
@@ -225,26 +189,16 @@ fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Prop
             Some(rest) => (rest, true),
             None => (file.as_str(), false),
         };
-        all.push(Property::new(
-            "EnvironmentFiles",
-            Value::Files(vec![(file.to_owned(), missing)]),
-        ));
+        all.push(Property::new("EnvironmentFiles", Value::Files(vec![(file.to_owned(), missing)])));
     }
     if !spec.credentials.is_empty() {
         // A name without a path is looked up in systemd's credential stores.
         let source = |name: &String| {
             let own = paths.etc.join("credentials").join(name);
-            let path = if own.exists() {
-                own.display().to_string()
-            } else {
-                name.clone()
-            };
+            let path = if own.exists() { own.display().to_string() } else { name.clone() };
             (name.clone(), path)
         };
-        all.push(Property::new(
-            "LoadCredential",
-            Value::Pairs(spec.credentials.iter().map(source).collect()),
-        ));
+        all.push(Property::new("LoadCredential", Value::Pairs(spec.credentials.iter().map(source).collect())));
     }
     all
 }
@@ -264,10 +218,7 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
 
 /// No address is denied.
 pub(super) fn open() -> Vec<Property> {
-    NETWORK
-        .iter()
-        .map(|key| Property::new(*key, Value::Addresses(vec![])))
-        .collect()
+    NETWORK.iter().map(|key| Property::new(*key, Value::Addresses(vec![]))).collect()
 }
 
 /// Nothing comes in or goes out.
@@ -278,11 +229,7 @@ pub(super) fn cut_off() -> Vec<Property> {
     ]
 }
 
-fn confinement(
-    spec: &RunSpec,
-    socket: Option<&Path>,
-    paths: &Paths,
-) -> Result<Vec<Property>, String> {
+fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
     let runtime = paths.runtime_dir(&spec.replica);
     let mut without = Vec::new();
     // A private /tmp would hide what the worker needs there.

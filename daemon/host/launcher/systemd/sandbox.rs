@@ -118,10 +118,7 @@ const DEFAULTS: &[(&str, &[&str])] = &[
     ("ProtectProc", &["invisible"]),
     ("ProtectSystem", &["strict"]),
     ("RemoveIPC", &["yes"]),
-    (
-        "RestrictAddressFamilies",
-        &["AF_UNIX AF_INET AF_INET6 AF_NETLINK"],
-    ),
+    ("RestrictAddressFamilies", &["AF_UNIX AF_INET AF_INET6 AF_NETLINK"]),
     ("RestrictNamespaces", &["yes"]),
     ("RestrictRealtime", &["yes"]),
     ("RestrictSUIDSGID", &["yes"]),
@@ -138,10 +135,7 @@ pub fn check(key: &str, values: &[String]) -> Result<(), String> {
 
 /// The properties of a worker's sandbox: the defaults under what its definition says. `without` names defaults that
 /// would hide something this worker needs.
-pub(super) fn properties(
-    said: &BTreeMap<String, Vec<String>>,
-    without: &[&str],
-) -> Result<Vec<Property>, String> {
+pub(super) fn properties(said: &BTreeMap<String, Vec<String>>, without: &[&str]) -> Result<Vec<Property>, String> {
     let mut all = Vec::new();
     for (key, values) in DEFAULTS {
         if !said.contains_key(*key) && !without.contains(key) {
@@ -165,9 +159,10 @@ pub(super) fn properties_of(key: &str, values: &[String]) -> Result<Vec<Property
     let kind = KEYS.get(found).map_or(Kind::Text, |(_, kind)| *kind);
     let mut all = Vec::new();
     for line in values {
-        all.extend(line_of(key, kind, line.trim()).map_err(|expected| {
-            format!("worker.sandbox.{key}: {line:?} is not valid, expected {expected}")
-        })?);
+        all.extend(
+            line_of(key, kind, line.trim())
+                .map_err(|expected| format!("worker.sandbox.{key}: {line:?} is not valid, expected {expected}"))?,
+        );
     }
     Ok(all)
 }
@@ -320,10 +315,7 @@ const CAPABILITIES: [&str; 41] = [
 ];
 
 fn capability(name: &str) -> Option<u64> {
-    CAPABILITIES
-        .iter()
-        .position(|c| *c == name)
-        .map(|bit| 1 << bit)
+    CAPABILITIES.iter().position(|c| *c == name).map(|bit| 1 << bit)
 }
 
 const ALL_NAMESPACES: u64 = 0x7e02_0000;
@@ -351,11 +343,7 @@ fn bind(word: &str) -> (String, String, bool, u64) {
     let mut parts = word.splitn(3, ':');
     let source = parts.next().unwrap_or(word).to_owned();
     let target = parts.next().map_or_else(|| source.clone(), str::to_owned);
-    let flags = if parts.next() == Some("norbind") {
-        0
-    } else {
-        MS_REC
-    };
+    let flags = if parts.next() == Some("norbind") { 0 } else { MS_REC };
     (source, target, missing, flags)
 }
 
@@ -363,10 +351,7 @@ type Address = (i32, Vec<u8>, u32);
 
 /// `any`: every address of both families.
 pub(super) fn any_address() -> Vec<Address> {
-    vec![
-        (libc::AF_INET, vec![0; 4], 0),
-        (libc::AF_INET6, vec![0; 16], 0),
-    ]
+    vec![(libc::AF_INET, vec![0; 4], 0), (libc::AF_INET6, vec![0; 16], 0)]
 }
 
 fn addresses(word: &str) -> Option<Vec<Address>> {
@@ -414,32 +399,17 @@ mod tests {
             one("SystemCallFilter", "~@privileged @resources"),
             Value::Filter(false, vec!["@privileged".into(), "@resources".into()])
         );
-        assert_eq!(
-            one("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE CAP_KILL"),
-            Value::U64((1 << 10) | (1 << 5))
-        );
+        assert_eq!(one("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE CAP_KILL"), Value::U64((1 << 10) | (1 << 5)));
         assert_eq!(one("CapabilityBoundingSet", ""), Value::U64(0));
         assert_eq!(one("RestrictNamespaces", "~user"), Value::U64(0x6e02_0000));
         assert_eq!(one("UMask", "0077"), Value::U32(0o77));
         assert_eq!(one("MemorySwapMax", "1G"), Value::U64(1 << 30));
-        assert_eq!(
-            one("DeviceAllow", "/dev/nvidia0"),
-            Value::Pairs(vec![("/dev/nvidia0".into(), "rw".into())])
-        );
-        assert_eq!(
-            one("IPAddressAllow", "10.0.0.0/8"),
-            Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)])
-        );
-        assert_eq!(
-            one("BindReadOnlyPaths", "-/a:/b"),
-            Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)])
-        );
+        assert_eq!(one("DeviceAllow", "/dev/nvidia0"), Value::Pairs(vec![("/dev/nvidia0".into(), "rw".into())]));
+        assert_eq!(one("IPAddressAllow", "10.0.0.0/8"), Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)]));
+        assert_eq!(one("BindReadOnlyPaths", "-/a:/b"), Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)]));
         assert_eq!(
             properties_of("LimitNOFILE", &["1024:infinity".to_owned()]).unwrap(),
-            [
-                Property::new("LimitNOFILE", u64::MAX),
-                Property::new("LimitNOFILESoft", 1024)
-            ]
+            [Property::new("LimitNOFILE", u64::MAX), Property::new("LimitNOFILESoft", 1024)]
         );
     }
 

@@ -175,25 +175,13 @@ impl Unit {
 
     /// Tells of the end of a run.
     pub fn exited(&mut self, replica: &ReplicaId, run: RunId, info: ExitInfo) -> LauncherEvent {
-        self.run = Some(Run {
-            id: run,
-            over: true,
-        });
+        self.run = Some(Run { id: run, over: true });
         self.unrecorded = Some(run);
-        LauncherEvent::Exited {
-            replica: replica.clone(),
-            run,
-            info,
-        }
+        LauncherEvent::Exited { replica: replica.clone(), run, info }
     }
 
     /// Tells of a run nobody here started.
-    pub fn found(
-        &mut self,
-        replica: &ReplicaId,
-        run: RunId,
-        missed: Vec<(RunId, ExitInfo)>,
-    ) -> Found {
+    pub fn found(&mut self, replica: &ReplicaId, run: RunId, missed: Vec<(RunId, ExitInfo)>) -> Found {
         let over = self.life() == Life::Ended;
         self.run = Some(Run { id: run, over });
         Found {
@@ -211,12 +199,7 @@ impl Unit {
 
 /// An end nobody saw.
 pub(super) fn unknown() -> ExitInfo {
-    ExitInfo {
-        status: ExitStatus::Unknown,
-        oom_kill: false,
-        peak_memory: None,
-        at: now(),
-    }
+    ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: now() }
 }
 
 fn now() -> Wall {

@@ -1,6 +1,7 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
 pub mod clock;
+pub mod journal;
 pub mod launcher;
 pub mod notify;
 pub mod paths;

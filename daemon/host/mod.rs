@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod config_files;
 pub mod console;
+pub mod journal;
 pub mod launcher;
 pub mod localtime;
 pub mod notify;

@@ -198,7 +198,7 @@ async fn identity(context: Context) -> Result<Option<(u32, u32)>, String> {
     tokio::task::spawn_blocking(look).await.map_err(|e| format!("cannot look up the user: {e}"))?
 }
 
-/// PID 1 ends the unit at `limit` even when nobody waits for it any more.
+/// PID 1 ends the unit soon after `limit` even when nobody waits for it any more.
 fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
     let mut command = Command::new("systemd-run");
     quiet(&mut command);
@@ -211,7 +211,9 @@ fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
         values.iter().for_each(|value| property(key, value));
     }
     property("JoinsNamespaceOf", &context.unit);
-    property("RuntimeMaxSec", &format!("{}ms", limit.as_millis()));
+    // A little later than we do ourselves: then the error says "did not end", not "exited with code 1".
+    let last = limit + Duration::from_millis(500);
+    property("RuntimeMaxSec", &format!("{}ms", last.as_millis()));
     property("TimeoutStopSec", "1s");
     property("StandardOutput", "null");
     property("StandardError", "null");
@@ -228,7 +230,10 @@ fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
     for (key, value) in &context.environment {
         command.arg(format!("--setenv={key}={value}"));
     }
-    command.arg("--").args(argv);
+    // PID 1 puts variables in, as in a unit file; a doubled sign is a plain one.
+    let mut argv = argv.iter();
+    command.arg("--").args(argv.next());
+    command.args(argv.map(|argument| argument.replace('$', "$$")));
     command
 }
 
@@ -315,14 +320,15 @@ mod tests {
             sandbox: [("ProtectSystem".to_owned(), vec!["strict".to_owned()])].into(),
             ..Context::default()
         };
-        let command = unit(&["/bin/check".to_owned(), "-x".to_owned()], &context, SHORT);
+        let argv = ["/bin/check", "-x", "$HOME"].map(str::to_owned);
+        let command = unit(&argv, &context, SHORT);
         let text = format!("{:?}", command.as_std());
         for part in [
-            "--property=RuntimeMaxSec=200ms",
+            "--property=RuntimeMaxSec=700ms",
             "--property=User=agents",
             "--property=ProtectSystem=strict",
             "--property=JoinsNamespaceOf=reeve-web-1.service",
-            "\"--\" \"/bin/check\" \"-x\"",
+            "\"--\" \"/bin/check\" \"-x\" \"$$HOME\"",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

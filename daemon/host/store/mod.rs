@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An entry is acknowledged once write(2) has taken it: from then on it survives the end of the daemon at any
-//! instruction. A crash of the whole host may take the entries since the last batched fsync ([`sync`]); the journal has
+//! instruction. A crash of the whole host may take the entries since the last batched fsync ([`SyncJob`]); the journal has
 //! those too. A disk that is full or broken is never fatal: entries wait in memory, in order, and are written by
 //! [`Store::retry`].
 

@@ -1,6 +1,6 @@
 //! The store on a disk that fails, and on the real one.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::fault::{Fault, FaultDisk, Loss};
 use super::*;

@@ -161,7 +161,11 @@ impl App {
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {
-        self.journal.notice(&notice);
+        let problem = self.journal.notice(&notice, &[]).err();
+        if self.journal_troubled != problem.is_some() {
+            self.journal_troubled = problem.is_some();
+            self.queue.push_back(Event::ComponentHealth { component: "journal", problem });
+        }
         let event = Arc::new(NodeEvent { at: Clock::now().wall, notice });
         if self.recent.len() >= RECENT {
             self.recent.pop_front();

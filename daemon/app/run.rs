@@ -5,8 +5,9 @@ use super::logs::LogSource;
 use crate::host::clock::{Clock, SuspendWatch, Timer};
 use crate::host::config_files;
 use crate::host::journal::Journal;
+use crate::host::journal::logging::LogLevel;
 use crate::host::launcher::Launcher;
-use crate::host::logging::Level;
+
 use crate::host::notify::NotifySockets;
 use crate::host::paths::Paths;
 use crate::host::ports::Ports;
@@ -56,7 +57,8 @@ pub(super) struct App {
     pub prober: Prober,
     pub ports: Ports,
     pub journal: Journal,
-    pub level: Level,
+    pub journal_troubled: bool,
+    pub level: LogLevel,
     pub logs: LogSource,
     pub tails: mpsc::UnboundedSender<(ReplicaId, RunId, Vec<String>)>,
     pub synced: mpsc::UnboundedSender<SyncDone>,

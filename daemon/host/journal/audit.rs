@@ -119,14 +119,8 @@ impl Audit {
                 None
             }
         };
-        let audit = Self {
-            folder: folder.to_owned(),
-            file,
-            size,
-            size_max: SIZE_MAX,
-            head: head.unwrap_or_default(),
-            journal,
-        };
+        let audit =
+            Self { folder: folder.to_owned(), file, size, size_max: SIZE_MAX, head: head.unwrap_or_default(), journal };
         Ok((audit, problems))
     }
 
@@ -149,8 +143,7 @@ impl Audit {
         let json = serde_json::to_string(entry).map_err(|e| e.to_string())?;
         let (line, head) = chain::link(&self.head, &json);
         if self.size > 0 && self.size + line.len() as u64 > self.size_max {
-            self.rotate()
-                .map_err(|e| format!("cannot rotate {}: {e}", self.path().display()))?;
+            self.rotate().map_err(|e| format!("cannot rotate {}: {e}", self.path().display()))?;
         }
         let written = self.file.write(line.as_bytes());
         if matches!(written, Ok(n) if n == line.len()) {
@@ -169,9 +162,7 @@ impl Audit {
     /// Moves every file up by one, up to the first free number: after an interrupted rotation there is one.
     fn rotate(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        let free = (1..KEPT)
-            .find(|n| !self.numbered(*n).exists())
-            .unwrap_or(KEPT);
+        let free = (1..KEPT).find(|n| !self.numbered(*n).exists()).unwrap_or(KEPT);
         for n in (0..free).rev() {
             std::fs::rename(self.numbered(n), self.numbered(n + 1))?;
         }
@@ -224,14 +215,7 @@ impl Audit {
             let each = |line_number: u64, line: &str| {
                 at_line = line_number;
                 let link = chain::read(line)?;
-                chain::follows(
-                    &link,
-                    if cut && line_number == 1 {
-                        None
-                    } else {
-                        Some(&head)
-                    },
-                )?;
+                chain::follows(&link, if cut && line_number == 1 { None } else { Some(&head) })?;
                 let entry = entry_of(&link)?;
                 seen.get_or_insert((link.head.seq, entry.at));
                 last = entry.at;
@@ -239,12 +223,7 @@ impl Audit {
                 Ok(())
             };
             if let Err(why) = lines(path, each) {
-                return Err(Broken {
-                    index: head.seq + 1,
-                    file: path.clone(),
-                    line: at_line,
-                    why,
-                });
+                return Err(Broken { index: head.seq + 1, file: path.clone(), line: at_line, why });
             }
         }
         if head != self.head {
@@ -256,11 +235,7 @@ impl Audit {
             });
         }
         let (first_seq, first) = seen.unwrap_or((1, Wall::default()));
-        Ok(Verified {
-            entries: (head.seq + 1).saturating_sub(first_seq),
-            first,
-            last,
-        })
+        Ok(Verified { entries: (head.seq + 1).saturating_sub(first_seq), first, last })
     }
 
     fn path(&self) -> PathBuf {
@@ -287,15 +262,7 @@ pub fn redact(arguments: &BTreeMap<String, String>) -> BTreeMap<String, String> 
 
 fn fields(entry: &AuditEntry) -> Entry {
     let info = Kind::Audit.info();
-    let AuditEntry {
-        uid,
-        caller,
-        action,
-        target,
-        result,
-        more,
-        ..
-    } = entry;
+    let AuditEntry { uid, caller, action, target, result, more, .. } = entry;
     let mut out = Entry::new();
     out.field("MESSAGE", &format!("{caller}: {action} {target}: {result}"))
         .field("MESSAGE_ID", info.id)
@@ -328,19 +295,11 @@ fn numbered(folder: &Path, n: u32) -> PathBuf {
 
 /// The files there are, oldest first.
 fn files(folder: &Path) -> Vec<(u32, PathBuf)> {
-    (0..=KEPT)
-        .rev()
-        .map(|n| (n, numbered(folder, n)))
-        .filter(|(_, path)| path.exists())
-        .collect()
+    (0..=KEPT).rev().map(|n| (n, numbered(folder, n))).filter(|(_, path)| path.exists()).collect()
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 /// Calls `each` with number (from 1) and text of every line.
@@ -363,9 +322,7 @@ fn last_link(path: &Path) -> io::Result<Option<Head>> {
     let mut head = None;
     let each = |_, line: &str| {
         // An altered entry still tells where to go on; verify will name it.
-        head = chain::read_unchecked(line)
-            .map(|link| link.head)
-            .or(head.take());
+        head = chain::read_unchecked(line).map(|link| link.head).or(head.take());
         Ok(())
     };
     lines(path, each).map_err(io::Error::other)?;
@@ -378,16 +335,10 @@ fn set_torn_end_aside(path: &Path, problems: &mut Vec<String>) -> io::Result<()>
     };
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     if let Some(torn) = bytes.get(whole..).filter(|torn| !torn.is_empty()) {
-        problems.push(format!(
-            "{}: the last entry was torn and is set aside",
-            path.display()
-        ));
+        problems.push(format!("{}: the last entry was torn and is set aside", path.display()));
         let aside = path.with_extension("jsonl.damaged");
         append_to(&aside)?.write_all(torn)?;
-        OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .set_len(whole as u64)?;
+        OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
     }
     Ok(())
 }

@@ -57,11 +57,7 @@ fn ten_older_files_are_kept_and_still_verify() {
     assert_eq!(verified.first.0, 201 - verified.entries);
     // An interrupted rotation leaves a gap in the numbers, not in the chain.
     std::fs::rename(dir.path().join("audit.jsonl.10"), dir.path().join("x")).unwrap();
-    std::fs::rename(
-        dir.path().join("audit.jsonl.9"),
-        dir.path().join("audit.jsonl.10"),
-    )
-    .unwrap();
+    std::fs::rename(dir.path().join("audit.jsonl.9"), dir.path().join("audit.jsonl.10")).unwrap();
     assert!(audit.verify().is_ok());
     drop(audit);
     assert!(trail(dir.path(), 10).verify().is_ok());
@@ -141,10 +137,7 @@ fn a_missing_beginning_or_end_is_seen() {
         l
     });
     let broken = audit.verify().unwrap_err();
-    assert_eq!(
-        (broken.index, broken.why.as_str()),
-        (12, "is gone: the last written was 12")
-    );
+    assert_eq!((broken.index, broken.why.as_str()), (12, "is gone: the last written was 12"));
     std::fs::remove_file(&files(dir.path())[0].1).unwrap();
     assert!(audit.verify().unwrap_err().why.starts_with("is missing"));
 }
@@ -154,10 +147,7 @@ fn a_torn_last_line_is_set_aside_and_the_chain_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     drop(trail(dir.path(), 3));
     let path = dir.path().join("audit.jsonl");
-    append_to(&path)
-        .unwrap()
-        .write_all(b"{\"seq\":4,\"pr")
-        .unwrap();
+    append_to(&path).unwrap().write_all(b"{\"seq\":4,\"pr").unwrap();
     let (mut audit, problems) = Audit::open(dir.path(), None).unwrap();
     assert_eq!(problems.len(), 1);
     audit.append(&entry(4)).unwrap();
@@ -208,11 +198,7 @@ fn the_security_log_gets_the_same_and_a_failed_send_is_said() {
 
 #[test]
 fn secrets_are_redacted_by_the_name_of_their_key() {
-    let arguments = [
-        ("api_token", "abc"),
-        ("replicas", "3"),
-        ("DB_PASSWORD", "x"),
-    ];
+    let arguments = [("api_token", "abc"), ("replicas", "3"), ("DB_PASSWORD", "x")];
     let arguments = arguments.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let shown = redact(&arguments);
     assert_eq!(shown["api_token"], "[redacted]");

@@ -19,10 +19,7 @@ pub struct Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Self {
-            seq: 0,
-            hash: ZERO.to_owned(),
-        }
+        Self { seq: 0, hash: ZERO.to_owned() }
     }
 }
 
@@ -40,10 +37,7 @@ pub struct Link<'a> {
 /// The next line, newline included, and where the chain stands then.
 pub fn link(head: &Head, entry: &str) -> (String, Head) {
     let seq = head.seq + 1;
-    let mut line = format!(
-        "{{\"seq\":{seq},\"prev\":\"{}\",\"entry\":{entry}",
-        head.hash
-    );
+    let mut line = format!("{{\"seq\":{seq},\"prev\":\"{}\",\"entry\":{entry}", head.hash);
     let hash = hash(&line);
     line.push_str(HASH);
     line.push_str(&hash);
@@ -64,31 +58,22 @@ pub fn read(line: &str) -> Result<Link<'_>, String> {
 
 /// Takes a line apart.
 pub fn read_unchecked(line: &str) -> Option<Link<'_>> {
-    let (body, hash) = line
-        .strip_suffix(END)?
-        .split_at_checked(line.len() - 64 - END.len())?;
+    let (body, hash) = line.strip_suffix(END)?.split_at_checked(line.len() - 64 - END.len())?;
     let body = body.strip_suffix(HASH)?;
     let (seq, rest) = body.strip_prefix("{\"seq\":")?.split_once(",\"prev\":\"")?;
     let (prev, entry) = rest.split_once("\",\"entry\":")?;
     let seq = seq.parse().ok()?;
     let hash = hash.to_owned();
-    Some(Link {
-        head: Head { seq, hash },
-        prev,
-        entry,
-    })
+    Some(Link { head: Head { seq, hash }, prev, entry })
 }
 
 /// Whether a line comes right after `head`; `None`: what was before it is gone, by rotation.
 pub fn follows(link: &Link<'_>, head: Option<&Head>) -> Result<(), String> {
     match head {
-        Some(head) if link.head.seq != head.seq + 1 => Err(format!(
-            "is missing: entry {} stands in its place",
-            link.head.seq
-        )),
-        Some(head) if link.prev != head.hash => {
-            Err("does not continue the entry before it".to_owned())
+        Some(head) if link.head.seq != head.seq + 1 => {
+            Err(format!("is missing: entry {} stands in its place", link.head.seq))
         }
+        Some(head) if link.prev != head.hash => Err("does not continue the entry before it".to_owned()),
         _ => Ok(()),
     }
 }
@@ -112,10 +97,7 @@ mod tests {
         let (first, head) = link(&Head::default(), r#"{"a":"\"}"}"#);
         let (second, _) = link(&head, "{}");
         let one = read(first.trim_end()).unwrap();
-        assert_eq!(
-            (one.head.seq, one.prev, one.entry),
-            (1, ZERO, r#"{"a":"\"}"}"#)
-        );
+        assert_eq!((one.head.seq, one.prev, one.entry), (1, ZERO, r#"{"a":"\"}"}"#));
         let two = read(second.trim_end()).unwrap();
         assert_eq!(follows(&two, Some(&one.head)), Ok(()));
         assert!(follows(&two, Some(&Head::default())).is_err());

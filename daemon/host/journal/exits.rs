@@ -12,8 +12,7 @@ const RESOURCES: &str = "ae8f7b866b0347b9af31fe1c80b127c0";
 /// Entries that say something of an exit. A clean one has no entry of its process, only the unit's success.
 pub const MESSAGE_IDS: [&str; 5] = [PROCESS_EXIT, SUCCESS, FAILURE, OUT_OF_MEMORY, RESOURCES];
 /// Fields that are read.
-pub const FIELDS: &str =
-    "MESSAGE,MESSAGE_ID,INVOCATION_ID,EXIT_CODE,EXIT_STATUS,UNIT_RESULT,MEMORY_PEAK";
+pub const FIELDS: &str = "MESSAGE,MESSAGE_ID,INVOCATION_ID,EXIT_CODE,EXIT_STATUS,UNIT_RESULT,MEMORY_PEAK";
 
 #[derive(Debug, Default)]
 struct Found {

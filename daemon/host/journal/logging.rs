@@ -42,8 +42,7 @@ impl LogLevel {
 /// Sets it up for the whole process; to be called once.
 pub fn init(level: &str, output: Output) -> Result<LogLevel, String> {
     let (dispatch, handle) = build(level, output)?;
-    tracing::dispatcher::set_global_default(dispatch)
-        .map_err(|e| format!("diagnostics are set up already: {e}"))?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(|e| format!("diagnostics are set up already: {e}"))?;
     Ok(handle)
 }
 
@@ -72,16 +71,12 @@ where
                 trace: Priority::Debug,
             })
             .boxed(),
-        Output::Stderr if io::stderr().is_terminal() => tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
-            .with_target(false)
-            .boxed(),
-        Output::Stderr => tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_ansi(false)
-            .with_writer(io::stderr)
-            .boxed(),
+        Output::Stderr if io::stderr().is_terminal() => {
+            tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).boxed()
+        }
+        Output::Stderr => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_ansi(false).with_writer(io::stderr).boxed()
+        }
     })
 }
 
@@ -94,9 +89,7 @@ fn targets(level: &str) -> Result<Targets, String> {
         "debug" => LevelFilter::DEBUG,
         "trace" => LevelFilter::TRACE,
         _ => {
-            return Err(format!(
-                "log level {level:?} is not one of error, warn, info, debug, trace"
-            ));
+            return Err(format!("log level {level:?} is not one of error, warn, info, debug, trace"));
         }
     };
     let others = match ours {
@@ -104,9 +97,7 @@ fn targets(level: &str) -> Result<Targets, String> {
         LevelFilter::TRACE => LevelFilter::DEBUG,
         _ => LevelFilter::WARN,
     };
-    Ok(Targets::new()
-        .with_default(others)
-        .with_target("reeve", ours))
+    Ok(Targets::new().with_default(others).with_target("reeve", ours))
 }
 
 #[cfg(test)]
@@ -127,9 +118,6 @@ mod tests {
             assert!(!tracing::enabled!(target: "zbus", Level::INFO));
         });
         let error = level.set("loud").unwrap_err();
-        assert!(
-            error.starts_with("log level \"loud\" is not one of"),
-            "{error}"
-        );
+        assert!(error.starts_with("log level \"loud\" is not one of"), "{error}");
     }
 }

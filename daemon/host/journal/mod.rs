@@ -39,11 +39,7 @@ impl Journal {
         {
             return Self::Native(native);
         }
-        Self::Stderr(if io::stderr().is_terminal() {
-            Form::Text
-        } else {
-            Form::Json
-        })
+        Self::Stderr(if io::stderr().is_terminal() { Form::Text } else { Form::Json })
     }
 
     /// Whether journald takes the entries.
@@ -58,9 +54,7 @@ impl Journal {
             Self::Stderr(form) => {
                 let mut line = stderr::line(*form, super::clock::Clock::wall(), notice, extra);
                 line.push('\n');
-                io::stderr()
-                    .write_all(line.as_bytes())
-                    .map_err(|e| format!("stderr: {e}"))
+                io::stderr().write_all(line.as_bytes()).map_err(|e| format!("stderr: {e}"))
             }
         }
     }

@@ -30,15 +30,12 @@ impl Entry {
     pub fn field(&mut self, name: &str, value: &str) -> &mut Self {
         let well = name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.len() <= 64
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
         if well {
             self.0.extend_from_slice(name.as_bytes());
             if value.contains('\n') {
                 self.0.push(b'\n');
-                self.0
-                    .extend_from_slice(&(value.len() as u64).to_le_bytes());
+                self.0.extend_from_slice(&(value.len() as u64).to_le_bytes());
             } else {
                 self.0.push(b'=');
             }
@@ -68,10 +65,7 @@ impl Native {
         socket.set_write_timeout(Some(PATIENCE))?;
         // Only a larger share of what may wait in the queue: without it entries go out all the same.
         let _ = setsockopt(&socket, sockopt::SndBuf, &SEND_BUFFER);
-        Ok(Self {
-            socket,
-            path: path.to_owned(),
-        })
+        Ok(Self { socket, path: path.to_owned() })
     }
 
     /// Sends one entry. By path each time, so a restarted journald is found.
@@ -95,10 +89,7 @@ impl Native {
         let mut file = File::from(memfd_create(c"reeve-journal", flags)?);
         file.write_all(bytes)?;
         let fd: OwnedFd = file.into();
-        let seals = SealFlag::F_SEAL_SEAL
-            | SealFlag::F_SEAL_SHRINK
-            | SealFlag::F_SEAL_GROW
-            | SealFlag::F_SEAL_WRITE;
+        let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
         fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
         sendmsg(
             self.socket.as_raw_fd(),
@@ -112,9 +103,7 @@ impl Native {
 }
 
 fn too_large(error: &io::Error) -> bool {
-    [Errno::EMSGSIZE, Errno::ENOBUFS]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(*errno as i32))
+    [Errno::EMSGSIZE, Errno::ENOBUFS].iter().any(|errno| error.raw_os_error() == Some(*errno as i32))
 }
 
 #[cfg(test)]
@@ -138,10 +127,7 @@ mod tests {
     fn a_missing_journald_is_named() {
         let native = Native::new(Path::new("/no/such/socket")).unwrap();
         let error = native.send(Entry::new().field("A", "b")).unwrap_err();
-        assert!(
-            error.starts_with("journald at /no/such/socket: "),
-            "{error}"
-        );
+        assert!(error.starts_with("journald at /no/such/socket: "), "{error}");
     }
 
     #[test]

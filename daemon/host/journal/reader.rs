@@ -55,11 +55,7 @@ impl Default for Reader {
 impl Reader {
     /// With this `journalctl`.
     pub fn new(program: PathBuf) -> Self {
-        Self {
-            program,
-            reads: Arc::new(Semaphore::new(READS)),
-            streams: Arc::new(Semaphore::new(STREAMS)),
-        }
+        Self { program, reads: Arc::new(Semaphore::new(READS)), streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 
     /// The last `n` lines of a run that has just ended, oldest first.
@@ -75,11 +71,7 @@ impl Reader {
     }
 
     /// Exits that PID 1 recorded of a unit since then, oldest first: what happened while reeved was away.
-    pub async fn unit_exits(
-        &self,
-        unit: &str,
-        since: Wall,
-    ) -> Result<Vec<(RunId, ExitInfo)>, String> {
+    pub async fn unit_exits(&self, unit: &str, since: Wall) -> Result<Vec<(RunId, ExitInfo)>, String> {
         let mut command = self.command();
         let (seconds, micros) = (since.0 / 1_000_000, since.0 % 1_000_000);
         command
@@ -165,10 +157,7 @@ impl Reader {
         if !status.success() && output.is_empty() {
             return Err(format!("{program} failed: {status}"));
         }
-        Ok(output
-            .split(|b| *b == b'\n')
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect())
+        Ok(output.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 }
 
@@ -177,10 +166,7 @@ fn message(entry: &Value) -> Option<String> {
     let text = match entry.get("MESSAGE")? {
         Value::String(text) => text.clone(),
         Value::Array(bytes) => {
-            let bytes: Vec<u8> = bytes
-                .iter()
-                .filter_map(|b| u8::try_from(b.as_u64()?).ok())
-                .collect();
+            let bytes: Vec<u8> = bytes.iter().filter_map(|b| u8::try_from(b.as_u64()?).ok()).collect();
             String::from_utf8_lossy(&bytes).into_owned()
         }
         _ => return None,
@@ -233,9 +219,7 @@ mod tests {
     async fn unsupervised_exits_are_asked_of_pid_1() {
         let dir = tempfile::tempdir().unwrap();
         let reader = stand_in(&dir, "");
-        let exits = reader
-            .unit_exits("reeve-web-1.service", Wall(1_500_000))
-            .await;
+        let exits = reader.unit_exits("reeve-web-1.service", Wall(1_500_000)).await;
         assert_eq!(exits, Ok(Vec::new()));
         let asked = args(&dir);
         assert!(asked.contains("--since=@1.500000 _PID=1 UNIT=reeve-web-1.service MESSAGE_ID="));
@@ -248,19 +232,12 @@ mod tests {
         let units = Whose::Units(vec!["a.service".to_owned(), "b.service".to_owned()]);
         let text = read_all(reader.open_logs(&units, 10, false).unwrap()).await;
         assert_eq!(text, "hello\n");
-        assert!(
-            args(&dir).ends_with("--lines=10 _SYSTEMD_UNIT=a.service _SYSTEMD_UNIT=b.service\n")
-        );
+        assert!(args(&dir).ends_with("--lines=10 _SYSTEMD_UNIT=a.service _SYSTEMD_UNIT=b.service\n"));
 
         let pid = dir.path().join("pid");
-        let script = format!(
-            "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600",
-            pid.display()
-        );
+        let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600", pid.display());
         let reader = stand_in(&dir, &script);
-        let logs = reader
-            .open_logs(&Whose::Run(RunId([1; 16])), 10, true)
-            .unwrap();
+        let logs = reader.open_logs(&Whose::Run(RunId([1; 16])), 10, true).unwrap();
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let proc = loop {
             assert!(tokio::time::Instant::now() < deadline);

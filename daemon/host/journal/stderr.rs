@@ -18,11 +18,7 @@ pub fn line(form: Form, at: Wall, notice: &Notice, extra: &[(&str, &str)]) -> St
     match form {
         Form::Text => {
             let text = notice.message().replace(['\n', '\r', '\x1b'], " ");
-            format!(
-                "{} {:5} {text}",
-                rfc3339(at),
-                word(notice.kind.info().level)
-            )
+            format!("{} {:5} {text}", rfc3339(at), word(notice.kind.info().level))
         }
         Form::Json => json(at, notice, extra).to_string(),
     }

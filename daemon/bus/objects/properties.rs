@@ -1,6 +1,6 @@
 //! Values of all properties, from the snapshot, in the order of the table.
 
-use crate::bus::names::{API_MINOR, Object, operation, run_id};
+use crate::bus::names::{self, API_MINOR, Object, operation, run_id};
 use crate::bus::peer::Context;
 use crate::bus::table::Interface;
 use crate::bus::wire::{Dict, UNKNOWN, Val, replica_path};
@@ -65,13 +65,9 @@ pub(in crate::bus) fn values<'a>(
             Gauges::Skip => UNKNOWN,
         })]),
         ("Worker", Object::Worker(name)) => snapshot.workers.get(name).map(|w| worker(w, gauges)),
-        ("Replica", Object::Replica(id)) => snapshot
-            .workers
-            .get(&id.worker)?
-            .replicas
-            .iter()
-            .find(|r| r.id == *id)
-            .map(|r| replica(r, gauges)),
+        ("Replica", Object::Replica(id)) => {
+            names::replica(snapshot, id).map(|r| replica(r, gauges))
+        }
         ("TaskRun", Object::TaskRun(id)) => operation(snapshot, *id).map(|o| task_run(o)),
         _ => None,
     }
@@ -183,10 +179,9 @@ fn replica(status: &ReplicaStatus, gauges: Gauges) -> Vec<Val<'_>> {
         exit.map_or(String::new(), exit_status).into(),
     );
     let unit_path = match &status.unit {
-        Some(unit) if !unit.is_empty() => format!(
-            "/org/freedesktop/systemd1/unit/{}",
-            crate::bus::names::escape(unit)
-        ),
+        Some(unit) if !unit.is_empty() => {
+            format!("/org/freedesktop/systemd1/unit/{}", names::escape(unit))
+        }
         _ => "/".to_owned(),
     };
     let read = gauges == Gauges::Read;

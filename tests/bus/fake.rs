@@ -428,7 +428,7 @@ pub struct UpTo {
 }
 
 impl UpTo {
-    pub fn new(level: Option<Level>) -> Option<Arc<dyn Authority>> {
+    pub fn level(level: Option<Level>) -> Option<Arc<dyn Authority>> {
         Some(Arc::new(Self {
             level,
             challenge: false,

@@ -67,7 +67,7 @@ async fn call(
 
 /// A node on which task run 7 is somebody else's.
 async fn node(level: Option<Level>) -> (Node, Client) {
-    let mut node = Node::new(UpTo::new(level));
+    let mut node = Node::new(UpTo::level(level));
     let client = node.client().await;
     node.change(|s| {
         let web = s

@@ -343,6 +343,7 @@ impl Trail {
             entry.polkit_result = format!("granted ({ground})");
             let begin = AuditEntry {
                 phase: Phase::Begin,
+                result: "allowed".into(),
                 ..entry.clone()
             };
             self.peer.context.sink.record(begin);

@@ -41,6 +41,7 @@ impl Bus {
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--nopidfile", "--print-address=1"])
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .ok()?;
         let mut line = String::new();

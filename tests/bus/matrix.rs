@@ -271,6 +271,11 @@ async fn an_allowed_call_leaves_two_entries_and_the_second_tells_how_its_task_ru
     assert_eq!(begin.request_id.as_deref(), Some("r-1"));
     assert_eq!(begin.caller.pid, Some(std::process::id()));
     assert!(begin.caller.comm.is_some());
+    assert_eq!(begin.result, "allowed");
+    let kept = begin.kept(reeve_core::Wall(9));
+    assert_eq!(kept.more["phase"], "begin");
+    assert!(kept.more["arguments"].contains("\"target\":\"web/2\""));
+    assert!(!kept.more.contains_key("task_run"), "absent, not empty");
     node.change(|s| {
         let run = Arc::make_mut(s.operations.last_mut().unwrap());
         run.state = "done";

@@ -1,6 +1,7 @@
 //! The private socket: its mode, many clients, one left behind by a crash.
 
 use crate::fake::*;
+use futures_util::StreamExt;
 use reeve::bus::Address;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -43,6 +44,30 @@ async fn many_clients_share_the_private_socket() {
 
     drop(node);
     assert!(!socket.exists(), "nothing is left behind");
+}
+
+#[tokio::test]
+async fn proxies_hear_signals_peer_to_peer() {
+    let mut node = Node::private();
+    let mut client = node.client().await;
+    let connection = client.connection.clone();
+    let proxy = zbus::Proxy::new(
+        &connection,
+        "org.reeve.Node1",
+        ROOT,
+        "org.reeve.Node1.Maintenance",
+    )
+    .await
+    .unwrap();
+    let mut started = proxy.receive_signal("TaskRunStarted").await.unwrap();
+    client
+        .call(ROOT, "Workers", "Stop", &("web", none()))
+        .await
+        .unwrap();
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(10), started.next()).await;
+    assert!(heard.unwrap().is_some());
+    let active: Vec<zbus::OwnedObjectPath> = proxy.get_property("ActiveTaskRuns").await.unwrap();
+    assert_eq!(active.len(), 1);
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ impl Args {
         Ok(args)
     }
 
-    fn take<'a, T>(&mut self, expected: &str) -> Result<T, Error>
+    fn take<T>(&mut self, expected: &str) -> Result<T, Error>
     where
         T: TryFrom<OwnedVariant>,
     {
@@ -299,6 +299,7 @@ pub(super) fn secret(key: &str) -> bool {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
+<<<<<<< HEAD
 mod tests {
     use super::super::table::interface;
     use super::*;
@@ -372,3 +373,6 @@ mod tests {
         assert_eq!(values["TasksMax"], "12");
     }
 }
+=======
+mod tests;
+>>>>>>> bus

@@ -58,7 +58,7 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// Id of the task run it started.
     pub task_run: Option<String>,
-    /// Empty before; then `success`, the result of the task run, or the last part of the error name.
+    /// `allowed` before acting; then `success`, the result of the task run, or the last part of the error name.
     pub result: String,
     /// Text of the error, or message of the task run.
     pub text: String,
@@ -87,10 +87,51 @@ pub struct Audited {
     pub action: String,
     /// What it was about.
     pub target: String,
-    /// Result; empty for the entry before acting.
+    /// Result; `allowed` for the entry before acting.
     pub result: String,
     /// Everything else by name.
     pub more: BTreeMap<String, String>,
+}
+
+impl AuditEntry {
+    /// The entry as it is kept: what is known, by name.
+    pub fn kept(&self, at: Wall) -> Audited {
+        let arguments = Json::from_iter(self.arguments.clone()).to_string();
+        let caller = &self.caller;
+        let phase = match self.phase {
+            Phase::Begin => "begin",
+            Phase::End => "end",
+        };
+        let more = [
+            ("call", Some(self.call.to_string())),
+            ("phase", Some(phase.to_owned())),
+            ("method", Some(self.method.clone())),
+            ("arguments", Some(arguments)),
+            ("polkit_result", Some(self.polkit_result.clone())),
+            ("reason", self.reason.clone()),
+            ("request_id", self.request_id.clone()),
+            ("task_run", self.task_run.clone()),
+            ("text", Some(self.text.clone())),
+            ("unique", caller.unique.clone()),
+            ("pid", caller.pid.map(|pid| pid.to_string())),
+            ("exe", caller.exe.clone()),
+            ("comm", caller.comm.clone()),
+            ("unit", caller.unit.clone()),
+            ("session", caller.session.clone()),
+        ];
+        Audited {
+            at,
+            uid: caller.uid,
+            caller: caller.to_string(),
+            action: self.action.clone(),
+            target: self.target.clone(),
+            result: self.result.clone(),
+            more: more
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value.filter(|v| !v.is_empty())?)))
+                .collect(),
+        }
+    }
 }
 
 /// The trail is whole.

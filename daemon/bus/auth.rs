@@ -71,3 +71,8 @@ impl Authority for OwnUid {
         Box::pin(std::future::ready(verdict))
     }
 }
+
+/// Authority by polkit, asked over this connection; `own` is the daemon's uid.
+pub fn polkit(connection: zbus::Connection, own: u32) -> std::sync::Arc<dyn Authority> {
+    std::sync::Arc::new(super::polkit::Polkit::new(connection, OwnUid(own)))
+}

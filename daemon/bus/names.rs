@@ -1,7 +1,7 @@
 //! Names on the bus: the service, its interfaces, and the paths of its objects.
 
 use reeve_core::ids::OperationId;
-use reeve_core::status::OperationStatus;
+use reeve_core::status::{OperationStatus, ReplicaStatus};
 use reeve_core::{ReplicaId, Snapshot, Target, WorkerName};
 use std::sync::Arc;
 
@@ -62,9 +62,13 @@ impl Object {
         match self {
             Object::Root => true,
             Object::Worker(worker) => snapshot.workers.contains_key(worker),
+<<<<<<< HEAD
             Object::Replica(id) => {
                 snapshot.workers.get(&id.worker).is_some_and(|w| w.replicas.iter().any(|r| r.id == *id))
             }
+=======
+            Object::Replica(id) => replica(snapshot, id).is_some(),
+>>>>>>> bus
             Object::TaskRun(id) => operation(snapshot, *id).is_some(),
         }
     }
@@ -95,6 +99,16 @@ impl From<Target> for Object {
             Target::Worker(worker) => Object::Worker(worker),
             Target::Replica(replica) => Object::Replica(replica),
         }
+    }
+}
+
+/// The replica of this id. They stand in order, mostly without a gap, so the first guess is mostly right.
+pub fn replica<'a>(snapshot: &'a Snapshot, id: &ReplicaId) -> Option<&'a Arc<ReplicaStatus>> {
+    let replicas = &snapshot.workers.get(&id.worker)?.replicas;
+    let guess = usize::try_from(id.index).ok()?.checked_sub(1)?;
+    match replicas.get(guess) {
+        Some(replica) if replica.id.index == id.index => Some(replica),
+        _ => replicas.iter().find(|r| r.id.index == id.index),
     }
 }
 

@@ -54,7 +54,7 @@ async fn call(client: &mut Client, interface: &Interface, method: &Method) -> Re
 
 /// A node on which task run 7 is somebody else's.
 async fn node(level: Option<Level>) -> (Node, Client) {
-    let mut node = Node::new(UpTo::new(level));
+    let mut node = Node::new(UpTo::level(level));
     let client = node.client().await;
     node.change(|s| {
         let web = s.workers.values_mut().find(|w| w.name.as_str() == "web").unwrap();
@@ -209,6 +209,11 @@ async fn an_allowed_call_leaves_two_entries_and_the_second_tells_how_its_task_ru
     assert_eq!(begin.request_id.as_deref(), Some("r-1"));
     assert_eq!(begin.caller.pid, Some(std::process::id()));
     assert!(begin.caller.comm.is_some());
+    assert_eq!(begin.result, "allowed");
+    let kept = begin.kept(reeve_core::Wall(9));
+    assert_eq!(kept.more["phase"], "begin");
+    assert!(kept.more["arguments"].contains("\"target\":\"web/2\""));
+    assert!(!kept.more.contains_key("task_run"), "absent, not empty");
     node.change(|s| {
         let run = Arc::make_mut(s.operations.last_mut().unwrap());
         run.state = "done";

@@ -13,7 +13,7 @@ type Row = (String, OwnedObjectPath, String, u32, u32, String, u32, Dict);
 
 #[tokio::test]
 async fn ping_and_can() {
-    let mut node = Node::new(UpTo::new(Some(reeve::bus::action::Level::Operator)));
+    let mut node = Node::new(UpTo::level(Some(reeve::bus::action::Level::Operator)));
     let mut client = node.client().await;
     let reply = client.call(ROOT, "Manager", "Ping", &()).await.unwrap();
     let time: u64 = reply.body().deserialize().unwrap();

@@ -223,7 +223,7 @@ async fn a_task_run_comes_goes_on_and_completes() {
     assert_eq!((path_of, task.as_str()), (run.clone(), "stop"));
     let active = client.property(ROOT, "Maintenance", "ActiveTaskRuns").await;
     let active: Vec<OwnedObjectPath> = active.try_into().unwrap();
-    assert_eq!(active, [run.clone()]);
+    assert_eq!(active, std::slice::from_ref(&run));
 
     node.change(|s| {
         let run = Arc::make_mut(s.operations.last_mut().unwrap());

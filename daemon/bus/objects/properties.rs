@@ -1,6 +1,6 @@
 //! Values of all properties, from the snapshot, in the order of the table.
 
-use crate::bus::names::{API_MINOR, Object, operation, run_id};
+use crate::bus::names::{self, API_MINOR, Object, operation, run_id};
 use crate::bus::peer::Context;
 use crate::bus::table::Interface;
 use crate::bus::wire::{Dict, UNKNOWN, Val, replica_path};
@@ -60,7 +60,11 @@ pub(in crate::bus) fn values<'a>(
         })]),
         ("Worker", Object::Worker(name)) => snapshot.workers.get(name).map(|w| worker(w, gauges)),
         ("Replica", Object::Replica(id)) => {
+<<<<<<< HEAD
             snapshot.workers.get(&id.worker)?.replicas.iter().find(|r| r.id == *id).map(|r| replica(r, gauges))
+=======
+            names::replica(snapshot, id).map(|r| replica(r, gauges))
+>>>>>>> bus
         }
         ("TaskRun", Object::TaskRun(id)) => operation(snapshot, *id).map(|o| task_run(o)),
         _ => None,
@@ -150,7 +154,13 @@ fn replica(status: &ReplicaStatus, gauges: Gauges) -> Vec<Val<'_>> {
     let last_exit =
         Val::Pair(exit.map_or("", |e| e.cause.word()).into(), exit.map_or(String::new(), exit_status).into());
     let unit_path = match &status.unit {
+<<<<<<< HEAD
         Some(unit) if !unit.is_empty() => format!("/org/freedesktop/systemd1/unit/{}", crate::bus::names::escape(unit)),
+=======
+        Some(unit) if !unit.is_empty() => {
+            format!("/org/freedesktop/systemd1/unit/{}", names::escape(unit))
+        }
+>>>>>>> bus
         _ => "/".to_owned(),
     };
     let read = gauges == Gauges::Read;

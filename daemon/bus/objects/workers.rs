@@ -7,7 +7,7 @@ use crate::bus::args::replica;
 use crate::bus::auth::Verdict;
 use crate::bus::call::Call;
 use crate::bus::error::Error;
-use crate::bus::names::Object;
+use crate::bus::names::{self, Object};
 use crate::bus::objects::properties::memory;
 use crate::bus::wire::{self, Dict, PathRef, Val};
 use reeve_core::exit::signal_name;
@@ -63,9 +63,20 @@ fn known(snapshot: &Snapshot, target: &Target) -> Result<(), Error> {
         return Err(Error::new("NoSuchWorker", format!("there is no worker {}", target.worker())));
     };
     match target {
+<<<<<<< HEAD
         Target::Replica(id) if !worker.replicas.iter().any(|r| r.id == *id) => {
             Err(Error::new("NoSuchReplica", format!("there is no replica {id}: {} has {}", id.worker, numbers(worker))))
         }
+=======
+        Target::Replica(id) if names::replica(snapshot, id).is_none() => Err(Error::new(
+            "NoSuchReplica",
+            format!(
+                "there is no replica {id}: {} has {}",
+                id.worker,
+                numbers(worker)
+            ),
+        )),
+>>>>>>> bus
         _ => Ok(()),
     }
 }

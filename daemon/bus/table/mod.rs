@@ -5,6 +5,7 @@
 
 mod manager;
 mod node;
+mod verbs;
 mod workers;
 
 use super::action::{Action, Level};
@@ -315,6 +316,7 @@ const OPT: Arg = arg("opt", "a{sv}");
 const TASK_RUN: &[Arg] = &[arg("task_run", "o")];
 
 #[cfg(test)]
+<<<<<<< HEAD
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
@@ -376,3 +378,6 @@ mod tests {
         assert_eq!(start.map(Method::synopsis).as_deref(), Some("Start(s target, a{sv} opt) -> (o task_run)"));
     }
 }
+=======
+mod tests;
+>>>>>>> bus

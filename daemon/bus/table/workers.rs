@@ -1,5 +1,6 @@
-//! `org.reeve.Node1.Workers`, `.Worker` and `.Replica`: the same verbs, with and without a target.
+//! `org.reeve.Node1.Workers`, `.Worker` and `.Replica`.
 
+<<<<<<< HEAD
 use super::{
     Access, Arg, Emits, Interface, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt, property, signal,
 };
@@ -44,6 +45,10 @@ const SET_DOC: &str = "Changes resources of a live worker (keys of [worker.resou
 const RUNS_DOC: &str = "Ended runs, newest first: run, started, ended, cause, supervised, more. `log_tail` in `more` only for\n\
     callers who may read logs.";
 const LOGS_DOC: &str = "What it logged: the read end of a pipe.";
+=======
+use super::verbs::*;
+use super::{Emits, Interface, OPT, TASK_RUN, Verb, arg, method, property};
+>>>>>>> bus
 
 pub(super) const WORKERS: Interface = Interface {
     name: "Workers",
@@ -59,6 +64,7 @@ pub(super) const WORKERS: Interface = Interface {
             depends_on, digest, memory, and `replicas`: aa{sv} of index, state, ready, health, pid, run, unit, since,\n\
             restarts, last_exit, reason, next_start, status, port, active_tasks, holds, outdated; what is absent is left out.",
         ),
+<<<<<<< HEAD
         method("GetWorker", Verb::GetWorker, READ, TARGETED, &[arg("worker", "o")], "The object of a target.")
             .errors(NONE),
         method("Start", Verb::Start, MANAGE, TARGETED, TASK_RUN, START).errors(OPERATION),
@@ -98,6 +104,48 @@ pub(super) const WORKERS: Interface = Interface {
             .errors(TEAM_ERRORS),
         method("DrainTeam", Verb::DrainTeam, MANAGE, TEAM, TASK_RUN, "Drain for all workers of a team.")
             .errors(TEAM_ERRORS),
+=======
+        method(
+            "GetWorker",
+            Verb::GetWorker,
+            READ,
+            TARGETED,
+            &[arg("worker", "o")],
+            "The object of a target.",
+        )
+        .errors(MISSING),
+        start(TARGETED),
+        stop(TARGETED),
+        restart(TARGETED),
+        drain(TARGETED),
+        pause(TARGETED),
+        isolate(TARGETED),
+        resume(TARGETED),
+        reset(TARGETED),
+        kill(&[arg("target", "s"), arg("signal", "i"), OPT]),
+        scale(&[arg("worker", "s"), arg("replicas", "u"), OPT]),
+        set(&[arg("worker", "s"), arg("values", "a{sv}"), OPT]),
+        team(
+            "StartTeam",
+            Verb::StartTeam,
+            "Start for all workers of a team.",
+        ),
+        team(
+            "StopTeam",
+            Verb::StopTeam,
+            "Stop for all workers of a team.",
+        ),
+        team(
+            "RestartTeam",
+            Verb::RestartTeam,
+            "Restart for all workers of a team.",
+        ),
+        team(
+            "DrainTeam",
+            Verb::DrainTeam,
+            "Drain for all workers of a team.",
+        ),
+>>>>>>> bus
         method(
             "StopAll",
             Verb::StopAll,
@@ -106,11 +154,17 @@ pub(super) const WORKERS: Interface = Interface {
             TASK_RUN,
             "Stops every worker, in reverse order.",
         )
+<<<<<<< HEAD
         .errors(TEAM_ERRORS),
         method("ListRuns", Verb::ListRuns, READ, TARGETED, RUNS, RUNS_DOC).options(RUNS_OPTIONS).errors(NONE),
         method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), TARGETED, LOGS, LOGS_DOC)
             .options(LOGS_OPTIONS)
             .errors(LOG_ERRORS),
+=======
+        .errors(TEAM),
+        list_runs(TARGETED),
+        get_logs(TARGETED),
+>>>>>>> bus
     ],
     properties: &[
         property("WorkersTotal", "u", Emits::True, "Workers that are defined."),
@@ -125,6 +179,7 @@ pub(super) const WORKER: Interface = Interface {
     name: "Worker",
     doc: "One worker: all of its replicas.",
     methods: &[
+<<<<<<< HEAD
         method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
         method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
         method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
@@ -147,6 +202,20 @@ pub(super) const WORKER: Interface = Interface {
         method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
             .options(LOGS_OPTIONS)
             .errors(LOG_ERRORS),
+=======
+        start(BARE),
+        stop(BARE),
+        restart(BARE),
+        drain(BARE),
+        pause(BARE),
+        isolate(BARE),
+        resume(BARE),
+        reset(BARE),
+        scale(&[arg("replicas", "u"), OPT]),
+        set(&[arg("values", "a{sv}"), OPT]),
+        list_runs(BARE),
+        get_logs(BARE),
+>>>>>>> bus
     ],
     properties: &[
         property("Name", "s", Emits::Const, "Name."),
@@ -179,6 +248,7 @@ pub(super) const REPLICA: Interface = Interface {
     name: "Replica",
     doc: "One numbered copy of a worker.",
     methods: &[
+<<<<<<< HEAD
         method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
         method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
         method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
@@ -192,6 +262,19 @@ pub(super) const REPLICA: Interface = Interface {
         method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
             .options(LOGS_OPTIONS)
             .errors(LOG_ERRORS),
+=======
+        start(BARE),
+        stop(BARE),
+        restart(BARE),
+        drain(BARE),
+        pause(BARE),
+        isolate(BARE),
+        resume(BARE),
+        reset(BARE),
+        kill(&[arg("signal", "i"), OPT]),
+        list_runs(BARE),
+        get_logs(BARE),
+>>>>>>> bus
         method(
             "GetLease",
             Verb::GetLease,
@@ -233,6 +316,7 @@ pub(super) const REPLICA: Interface = Interface {
     ],
     signals: SIGNALS,
 };
+<<<<<<< HEAD
 
 const MEMORY: Property = property("MemoryCurrent", "t", Emits::False, "Bytes in use; the largest number when unknown.");
 const CPU: Property = property("CpuUsageNSec", "t", Emits::False, "CPU time used; the largest number when unknown.");
@@ -243,3 +327,5 @@ const SIGNALS: &[Signal] = &[
     signal("StateChanged", &[arg("new", "s"), arg("old", "s"), arg("reason", "s")], "State has changed."),
     signal("HealthChanged", &[arg("healthy", "b"), arg("reason", "s")], "Health has become healthy, or another."),
 ];
+=======
+>>>>>>> bus

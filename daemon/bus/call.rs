@@ -305,15 +305,7 @@ impl Trail {
     fn begin(&mut self, ground: &str) {
         if let Some(entry) = &mut self.entry {
             entry.polkit_result = format!("granted ({ground})");
-<<<<<<< HEAD
-            let begin = AuditEntry { phase: Phase::Begin, ..entry.clone() };
-=======
-            let begin = AuditEntry {
-                phase: Phase::Begin,
-                result: "allowed".into(),
-                ..entry.clone()
-            };
->>>>>>> bus
+            let begin = AuditEntry { phase: Phase::Begin, result: "allowed".into(), ..entry.clone() };
             self.peer.context.sink.record(begin);
         }
     }

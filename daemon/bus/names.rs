@@ -62,13 +62,7 @@ impl Object {
         match self {
             Object::Root => true,
             Object::Worker(worker) => snapshot.workers.contains_key(worker),
-<<<<<<< HEAD
-            Object::Replica(id) => {
-                snapshot.workers.get(&id.worker).is_some_and(|w| w.replicas.iter().any(|r| r.id == *id))
-            }
-=======
             Object::Replica(id) => replica(snapshot, id).is_some(),
->>>>>>> bus
             Object::TaskRun(id) => operation(snapshot, *id).is_some(),
         }
     }

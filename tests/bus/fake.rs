@@ -376,16 +376,8 @@ pub struct UpTo {
 }
 
 impl UpTo {
-<<<<<<< HEAD
-    pub fn new(level: Option<Level>) -> Option<Arc<dyn Authority>> {
-        Some(Arc::new(Self { level, challenge: false }))
-=======
     pub fn level(level: Option<Level>) -> Option<Arc<dyn Authority>> {
-        Some(Arc::new(Self {
-            level,
-            challenge: false,
-        }))
->>>>>>> bus
+        Some(Arc::new(Self { level, challenge: false }))
     }
 }
 

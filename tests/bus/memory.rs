@@ -24,10 +24,7 @@ fn thousand() -> Snapshot {
             (worker.name.clone(), Arc::new(worker))
         })
         .collect();
-    Snapshot {
-        workers,
-        ..Snapshot::default()
-    }
+    Snapshot { workers, ..Snapshot::default() }
 }
 
 /// Alone in its process, since it weighs the process: run by the test below.
@@ -54,20 +51,9 @@ async fn weigh() {
     let begin = Instant::now();
     let mut bytes = 0;
     for client in &mut clients {
-        let reply = client
-            .call(ROOT, "Workers", "ListWorkers", &(none(),))
-            .await
-            .unwrap();
+        let reply = client.call(ROOT, "Workers", "ListWorkers", &(none(),)).await.unwrap();
         bytes = reply.body().len();
-        let objects = client
-            .call(
-                ROOT,
-                "org.freedesktop.DBus.ObjectManager",
-                "GetManagedObjects",
-                &(),
-            )
-            .await
-            .unwrap();
+        let objects = client.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", &()).await.unwrap();
         assert!(objects.body().len() > 500_000);
     }
     let took = begin.elapsed() / 9;
@@ -77,27 +63,17 @@ async fn weigh() {
          after 9 lists and dumps {listed} kB; one list is {bytes} bytes; list and dump took {took:?}"
     );
     // Eight more connections, client ends and buffers included.
-    assert!(
-        connected - loaded < 4 * 1024,
-        "connections cost {} kB",
-        connected - loaded
-    );
+    assert!(connected - loaded < 4 * 1024, "connections cost {} kB", connected - loaded);
 }
 
 /// The server by itself, with a thousand workers: what a connection to it and its objects cost.
 #[test]
 fn connections_carry_no_objects() {
     let me = std::env::current_exe().unwrap();
-    let output = std::process::Command::new(me)
-        .args(["--ignored", "--exact", "memory::weigh", "--nocapture"])
-        .output()
-        .unwrap();
+    let output =
+        std::process::Command::new(me).args(["--ignored", "--exact", "memory::weigh", "--nocapture"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let figure = text.lines().find(|l| l.starts_with("2000 objects"));
     println!("{}", figure.expect("the figures"));
 }

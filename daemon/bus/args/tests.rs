@@ -4,20 +4,14 @@ use super::super::table::interface;
 use super::*;
 use zbus::Message;
 
-fn read(
-    interface_name: &str,
-    method: &str,
-    body: &(impl serde::Serialize + zbus::DynamicType),
-) -> Result<Args, Error> {
+fn read(interface_name: &str, method: &str, body: &(impl serde::Serialize + zbus::DynamicType)) -> Result<Args, Error> {
     let method = interface(interface_name).unwrap().method(method).unwrap();
     let message = Message::method_call("/x", "X").build(body).unwrap();
     Args::read(method, &message.body())
 }
 
 fn options<'a>(list: &[(&'a str, Variant<'a>)]) -> HashMap<&'a str, Variant<'a>> {
-    list.iter()
-        .map(|(k, v)| (*k, v.try_clone().unwrap()))
-        .collect()
+    list.iter().map(|(k, v)| (*k, v.try_clone().unwrap())).collect()
 }
 
 #[test]
@@ -42,21 +36,14 @@ fn an_unknown_option_is_refused_by_name() {
     let opt = options(&[("force", Variant::from(true))]);
     let error = read("Workers", "Stop", &("web", opt)).unwrap_err();
     assert_eq!(error.word(), "InvalidArgument");
-    assert!(
-        error.text().contains("\"force\"") && error.text().contains("dry-run"),
-        "{error}"
-    );
+    assert!(error.text().contains("\"force\"") && error.text().contains("dry-run"), "{error}");
 }
 
 #[test]
 fn wrong_types_are_refused() {
     let opt = options(&[("dry-run", Variant::from("yes"))]);
     let error = read("Workers", "Stop", &("web", opt)).unwrap_err();
-    assert!(
-        error
-            .text()
-            .contains("option dry-run: expected type b, not s")
-    );
+    assert!(error.text().contains("option dry-run: expected type b, not s"));
     let error = read("Workers", "Stop", &("web",)).unwrap_err();
     assert_eq!(error.word(), "InvalidArgs");
     let long = "x".repeat(2000);

@@ -59,13 +59,7 @@ pub(in crate::bus) fn values<'a>(
             Gauges::Skip => UNKNOWN,
         })]),
         ("Worker", Object::Worker(name)) => snapshot.workers.get(name).map(|w| worker(w, gauges)),
-        ("Replica", Object::Replica(id)) => {
-<<<<<<< HEAD
-            snapshot.workers.get(&id.worker)?.replicas.iter().find(|r| r.id == *id).map(|r| replica(r, gauges))
-=======
-            names::replica(snapshot, id).map(|r| replica(r, gauges))
->>>>>>> bus
-        }
+        ("Replica", Object::Replica(id)) => names::replica(snapshot, id).map(|r| replica(r, gauges)),
         ("TaskRun", Object::TaskRun(id)) => operation(snapshot, *id).map(|o| task_run(o)),
         _ => None,
     }
@@ -154,13 +148,9 @@ fn replica(status: &ReplicaStatus, gauges: Gauges) -> Vec<Val<'_>> {
     let last_exit =
         Val::Pair(exit.map_or("", |e| e.cause.word()).into(), exit.map_or(String::new(), exit_status).into());
     let unit_path = match &status.unit {
-<<<<<<< HEAD
-        Some(unit) if !unit.is_empty() => format!("/org/freedesktop/systemd1/unit/{}", crate::bus::names::escape(unit)),
-=======
         Some(unit) if !unit.is_empty() => {
             format!("/org/freedesktop/systemd1/unit/{}", names::escape(unit))
         }
->>>>>>> bus
         _ => "/".to_owned(),
     };
     let read = gauges == Gauges::Read;

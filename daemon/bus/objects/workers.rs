@@ -63,20 +63,9 @@ fn known(snapshot: &Snapshot, target: &Target) -> Result<(), Error> {
         return Err(Error::new("NoSuchWorker", format!("there is no worker {}", target.worker())));
     };
     match target {
-<<<<<<< HEAD
-        Target::Replica(id) if !worker.replicas.iter().any(|r| r.id == *id) => {
+        Target::Replica(id) if names::replica(snapshot, id).is_none() => {
             Err(Error::new("NoSuchReplica", format!("there is no replica {id}: {} has {}", id.worker, numbers(worker))))
         }
-=======
-        Target::Replica(id) if names::replica(snapshot, id).is_none() => Err(Error::new(
-            "NoSuchReplica",
-            format!(
-                "there is no replica {id}: {} has {}",
-                id.worker,
-                numbers(worker)
-            ),
-        )),
->>>>>>> bus
         _ => Ok(()),
     }
 }

@@ -57,8 +57,5 @@ fn no_method_takes_a_path_or_a_program() {
 #[test]
 fn a_synopsis_reads_like_the_man_page() {
     let start = interface("Workers").and_then(|i| i.method("Start"));
-    assert_eq!(
-        start.map(Method::synopsis).as_deref(),
-        Some("Start(s target, a{sv} opt) -> (o task_run)")
-    );
+    assert_eq!(start.map(Method::synopsis).as_deref(), Some("Start(s target, a{sv} opt) -> (o task_run)"));
 }

@@ -1,8 +1,7 @@
 //! Rows that Workers, Worker and Replica have in common: the same verbs, with and without a target.
 
 use super::{
-    Access, Arg, Emits, Method, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt,
-    property, signal,
+    Access, Arg, Emits, Method, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt, property, signal,
 };
 use crate::bus::action::Action;
 
@@ -12,61 +11,27 @@ pub(super) const TARGETED: &[Arg] = &[arg("target", "s"), OPT];
 pub(super) const BARE: &[Arg] = &[OPT];
 pub(super) const AT_ONCE: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState"];
 pub(super) const MISSING: &[&str] = &["NoSuchWorker", "NoSuchReplica"];
-const OPERATION: &[&str] = &[
-    "NoSuchWorker",
-    "NoSuchReplica",
-    "InvalidState",
-    "Conflict",
-    "Draining",
-    "NotSupported",
-];
+const OPERATION: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState", "Conflict", "Draining", "NotSupported"];
 
-const fn operation(
-    name: &'static str,
-    verb: Verb,
-    input: &'static [Arg],
-    doc: &'static str,
-) -> Method {
+const fn operation(name: &'static str, verb: Verb, input: &'static [Arg], doc: &'static str) -> Method {
     method(name, verb, MANAGE, input, TASK_RUN, doc).errors(OPERATION)
 }
 
 pub(super) const fn start(input: &'static [Arg]) -> Method {
-    operation(
-        "Start",
-        Verb::Start,
-        input,
-        "Runs it, lifting an operator's stop.",
-    )
+    operation("Start", Verb::Start, input, "Runs it, lifting an operator's stop.")
 }
 
 pub(super) const fn stop(input: &'static [Arg]) -> Method {
-    operation(
-        "Stop",
-        Verb::Stop,
-        input,
-        "Stops it until it is started again; kept over restarts.",
-    )
+    operation("Stop", Verb::Stop, input, "Stops it until it is started again; kept over restarts.")
 }
 
 pub(super) const fn restart(input: &'static [Arg]) -> Method {
-    operation("Restart", Verb::Restart, input, "Stops and starts it.").options(
-        const {
-            &[opt(
-                "rolling",
-                "b",
-                "one by one, each after the one before is ready",
-            )]
-        },
-    )
+    operation("Restart", Verb::Restart, input, "Stops and starts it.")
+        .options(const { &[opt("rolling", "b", "one by one, each after the one before is ready")] })
 }
 
 pub(super) const fn drain(input: &'static [Arg]) -> Method {
-    operation(
-        "Drain",
-        Verb::Drain,
-        input,
-        "Lets it finish its work and save its state, then stops it.",
-    )
+    operation("Drain", Verb::Drain, input, "Lets it finish its work and save its state, then stops it.")
 }
 
 pub(super) const fn pause(input: &'static [Arg]) -> Method {
@@ -98,39 +63,20 @@ pub(super) const fn resume(input: &'static [Arg]) -> Method {
 }
 
 pub(super) const fn reset(input: &'static [Arg]) -> Method {
-    method(
-        "Reset",
-        Verb::Reset,
-        MANAGE,
-        input,
-        &[],
-        "Forgets failures, closes breakers and tries at once.",
-    )
-    .errors(AT_ONCE)
+    method("Reset", Verb::Reset, MANAGE, input, &[], "Forgets failures, closes breakers and tries at once.")
+        .errors(AT_ONCE)
 }
 
 pub(super) const fn kill(input: &'static [Arg]) -> Method {
-    method(
-        "Kill",
-        Verb::Kill,
-        MANAGE,
-        input,
-        &[],
-        "Sends a signal to the main process of one replica.",
-    )
-    .errors(AT_ONCE)
+    method("Kill", Verb::Kill, MANAGE, input, &[], "Sends a signal to the main process of one replica.").errors(AT_ONCE)
 }
 
 pub(super) const fn scale(input: &'static [Arg]) -> Method {
-    method(
-        "Scale",
-        Verb::Scale,
-        MANAGE,
-        input,
-        TASK_RUN,
-        "Another number of replicas; kept over restarts.",
-    )
-    .errors(&["NoSuchWorker", "Conflict", "Unplaceable"])
+    method("Scale", Verb::Scale, MANAGE, input, TASK_RUN, "Another number of replicas; kept over restarts.").errors(&[
+        "NoSuchWorker",
+        "Conflict",
+        "Unplaceable",
+    ])
 }
 
 pub(super) const fn set(input: &'static [Arg]) -> Method {
@@ -180,47 +126,19 @@ pub(super) const fn get_logs(input: &'static [Arg]) -> Method {
 }
 
 pub(super) const fn team(name: &'static str, verb: Verb, doc: &'static str) -> Method {
-    method(
-        name,
-        verb,
-        MANAGE,
-        const { &[arg("team", "s"), OPT] },
-        TASK_RUN,
-        doc,
-    )
-    .errors(TEAM)
+    method(name, verb, MANAGE, const { &[arg("team", "s"), OPT] }, TASK_RUN, doc).errors(TEAM)
 }
 
 pub(super) const TEAM: &[&str] = &["NoSuchTeam", "InvalidState"];
 
-pub(super) const MEMORY: Property = property(
-    "MemoryCurrent",
-    "t",
-    Emits::False,
-    "Bytes in use; the largest number when unknown.",
-);
-pub(super) const CPU: Property = property(
-    "CpuUsageNSec",
-    "t",
-    Emits::False,
-    "CPU time used; the largest number when unknown.",
-);
-pub(super) const GPU: Property = property(
-    "GpuMemory",
-    "t",
-    Emits::False,
-    "Bytes in use on cards; the largest number when unknown.",
-);
+pub(super) const MEMORY: Property =
+    property("MemoryCurrent", "t", Emits::False, "Bytes in use; the largest number when unknown.");
+pub(super) const CPU: Property =
+    property("CpuUsageNSec", "t", Emits::False, "CPU time used; the largest number when unknown.");
+pub(super) const GPU: Property =
+    property("GpuMemory", "t", Emits::False, "Bytes in use on cards; the largest number when unknown.");
 
 pub(super) const SIGNALS: &[Signal] = &[
-    signal(
-        "StateChanged",
-        &[arg("new", "s"), arg("old", "s"), arg("reason", "s")],
-        "State has changed.",
-    ),
-    signal(
-        "HealthChanged",
-        &[arg("healthy", "b"), arg("reason", "s")],
-        "Health has become healthy, or another.",
-    ),
+    signal("StateChanged", &[arg("new", "s"), arg("old", "s"), arg("reason", "s")], "State has changed."),
+    signal("HealthChanged", &[arg("healthy", "b"), arg("reason", "s")], "Health has become healthy, or another."),
 ];

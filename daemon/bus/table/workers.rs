@@ -1,54 +1,7 @@
 //! `org.reeve.Node1.Workers`, `.Worker` and `.Replica`.
 
-<<<<<<< HEAD
-use super::{
-    Access, Arg, Emits, Interface, OPT, Opt, Property, Signal, TASK_RUN, Verb, arg, method, opt, property, signal,
-};
-use crate::bus::action::Action;
-
-const READ: Access = Access::Action(Action::ReadWorkers);
-const MANAGE: Access = Access::Action(Action::ManageWorkers);
-const RESUME: Access = Access::Either(Action::ManageWorkers, Action::LiftIsolation);
-const TARGETED: &[Arg] = &[arg("target", "s"), OPT];
-const TEAM: &[Arg] = &[arg("team", "s"), OPT];
-const BARE: &[Arg] = &[OPT];
-const RUNS: &[Arg] = &[arg("runs", "a(sttsba{sv})")];
-const LOGS: &[Arg] = &[arg("log", "h")];
-const ROLLING: &[Opt] = &[opt("rolling", "b", "one by one, each after the one before is ready")];
-const RUNS_OPTIONS: &[Opt] = &[opt("max", "u", "how many of the newest; default all")];
-const LOGS_OPTIONS: &[Opt] = &[
-    opt("lines", "u", "how many of the newest; default 50"),
-    opt("follow", "b", "go on as more come"),
-    opt("previous", "b", "of the run before the present one"),
-    opt("run", "s", "of this run"),
-];
-const OPERATION: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState", "Conflict", "Draining", "NotSupported"];
-const AT_ONCE: &[&str] = &["NoSuchWorker", "NoSuchReplica", "InvalidState"];
-const NONE: &[&str] = &["NoSuchWorker", "NoSuchReplica"];
-const LOG_ERRORS: &[&str] = &["NoSuchWorker", "NoSuchReplica", "Unavailable"];
-const SCALE: &[&str] = &["NoSuchWorker", "Conflict", "Unplaceable"];
-const SET: &[&str] = &["NoSuchWorker", "NoSuchKey", "NotSupported"];
-const TEAM_ERRORS: &[&str] = &["NoSuchTeam", "InvalidState"];
-
-const START: &str = "Runs it, lifting an operator's stop.";
-const STOP: &str = "Stops it until it is started again; kept over restarts.";
-const RESTART: &str = "Stops and starts it.";
-const DRAIN: &str = "Lets it finish its work and save its state, then stops it.";
-const PAUSE: &str = "Freezes it.";
-const ISOLATE: &str = "Freezes it and cuts it off the network.";
-const RESUME_DOC: &str = "Thaws it and gives the network back. Of an isolated one only an administrator may.";
-const RESET: &str = "Forgets failures, closes breakers and tries at once.";
-const KILL: &str = "Sends a signal to the main process.";
-const SCALE_DOC: &str = "Another number of replicas; kept over restarts.";
-const SET_DOC: &str = "Changes resources of a live worker (keys of [worker.resources] in systemd's spelling); kept over\n\
-    restarts. `applied`, or `needs-restart` when it takes effect at the next start.";
-const RUNS_DOC: &str = "Ended runs, newest first: run, started, ended, cause, supervised, more. `log_tail` in `more` only for\n\
-    callers who may read logs.";
-const LOGS_DOC: &str = "What it logged: the read end of a pipe.";
-=======
 use super::verbs::*;
 use super::{Emits, Interface, OPT, TASK_RUN, Verb, arg, method, property};
->>>>>>> bus
 
 pub(super) const WORKERS: Interface = Interface {
     name: "Workers",
@@ -64,56 +17,8 @@ pub(super) const WORKERS: Interface = Interface {
             depends_on, digest, memory, and `replicas`: aa{sv} of index, state, ready, health, pid, run, unit, since,\n\
             restarts, last_exit, reason, next_start, status, port, active_tasks, holds, outdated; what is absent is left out.",
         ),
-<<<<<<< HEAD
         method("GetWorker", Verb::GetWorker, READ, TARGETED, &[arg("worker", "o")], "The object of a target.")
-            .errors(NONE),
-        method("Start", Verb::Start, MANAGE, TARGETED, TASK_RUN, START).errors(OPERATION),
-        method("Stop", Verb::Stop, MANAGE, TARGETED, TASK_RUN, STOP).errors(OPERATION),
-        method("Restart", Verb::Restart, MANAGE, TARGETED, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
-        method("Drain", Verb::Drain, MANAGE, TARGETED, TASK_RUN, DRAIN).errors(OPERATION),
-        method("Pause", Verb::Pause, MANAGE, TARGETED, TASK_RUN, PAUSE).errors(OPERATION),
-        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), TARGETED, TASK_RUN, ISOLATE)
-            .errors(OPERATION),
-        method("Resume", Verb::Resume, RESUME, TARGETED, TASK_RUN, RESUME_DOC).errors(OPERATION),
-        method("Reset", Verb::Reset, MANAGE, TARGETED, &[], RESET).errors(AT_ONCE),
-        method(
-            "Kill",
-            Verb::Kill,
-            MANAGE,
-            &[arg("target", "s"), arg("signal", "i"), OPT],
-            &[],
-            "Sends a signal to the main process of one replica.",
-        )
-        .errors(AT_ONCE),
-        method("Scale", Verb::Scale, MANAGE, &[arg("worker", "s"), arg("replicas", "u"), OPT], TASK_RUN, SCALE_DOC)
-            .errors(SCALE),
-        method(
-            "Set",
-            Verb::Set,
-            Access::Action(Action::SetResources),
-            &[arg("worker", "s"), arg("values", "a{sv}"), OPT],
-            &[arg("result", "s")],
-            SET_DOC,
-        )
-        .errors(SET),
-        method("StartTeam", Verb::StartTeam, MANAGE, TEAM, TASK_RUN, "Start for all workers of a team.")
-            .errors(TEAM_ERRORS),
-        method("StopTeam", Verb::StopTeam, MANAGE, TEAM, TASK_RUN, "Stop for all workers of a team.")
-            .errors(TEAM_ERRORS),
-        method("RestartTeam", Verb::RestartTeam, MANAGE, TEAM, TASK_RUN, "Restart for all workers of a team.")
-            .errors(TEAM_ERRORS),
-        method("DrainTeam", Verb::DrainTeam, MANAGE, TEAM, TASK_RUN, "Drain for all workers of a team.")
-            .errors(TEAM_ERRORS),
-=======
-        method(
-            "GetWorker",
-            Verb::GetWorker,
-            READ,
-            TARGETED,
-            &[arg("worker", "o")],
-            "The object of a target.",
-        )
-        .errors(MISSING),
+            .errors(MISSING),
         start(TARGETED),
         stop(TARGETED),
         restart(TARGETED),
@@ -125,27 +30,10 @@ pub(super) const WORKERS: Interface = Interface {
         kill(&[arg("target", "s"), arg("signal", "i"), OPT]),
         scale(&[arg("worker", "s"), arg("replicas", "u"), OPT]),
         set(&[arg("worker", "s"), arg("values", "a{sv}"), OPT]),
-        team(
-            "StartTeam",
-            Verb::StartTeam,
-            "Start for all workers of a team.",
-        ),
-        team(
-            "StopTeam",
-            Verb::StopTeam,
-            "Stop for all workers of a team.",
-        ),
-        team(
-            "RestartTeam",
-            Verb::RestartTeam,
-            "Restart for all workers of a team.",
-        ),
-        team(
-            "DrainTeam",
-            Verb::DrainTeam,
-            "Drain for all workers of a team.",
-        ),
->>>>>>> bus
+        team("StartTeam", Verb::StartTeam, "Start for all workers of a team."),
+        team("StopTeam", Verb::StopTeam, "Stop for all workers of a team."),
+        team("RestartTeam", Verb::RestartTeam, "Restart for all workers of a team."),
+        team("DrainTeam", Verb::DrainTeam, "Drain for all workers of a team."),
         method(
             "StopAll",
             Verb::StopAll,
@@ -154,17 +42,9 @@ pub(super) const WORKERS: Interface = Interface {
             TASK_RUN,
             "Stops every worker, in reverse order.",
         )
-<<<<<<< HEAD
-        .errors(TEAM_ERRORS),
-        method("ListRuns", Verb::ListRuns, READ, TARGETED, RUNS, RUNS_DOC).options(RUNS_OPTIONS).errors(NONE),
-        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), TARGETED, LOGS, LOGS_DOC)
-            .options(LOGS_OPTIONS)
-            .errors(LOG_ERRORS),
-=======
         .errors(TEAM),
         list_runs(TARGETED),
         get_logs(TARGETED),
->>>>>>> bus
     ],
     properties: &[
         property("WorkersTotal", "u", Emits::True, "Workers that are defined."),
@@ -179,30 +59,6 @@ pub(super) const WORKER: Interface = Interface {
     name: "Worker",
     doc: "One worker: all of its replicas.",
     methods: &[
-<<<<<<< HEAD
-        method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
-        method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
-        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
-        method("Drain", Verb::Drain, MANAGE, BARE, TASK_RUN, DRAIN).errors(OPERATION),
-        method("Pause", Verb::Pause, MANAGE, BARE, TASK_RUN, PAUSE).errors(OPERATION),
-        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), BARE, TASK_RUN, ISOLATE).errors(OPERATION),
-        method("Resume", Verb::Resume, RESUME, BARE, TASK_RUN, RESUME_DOC).errors(OPERATION),
-        method("Reset", Verb::Reset, MANAGE, BARE, &[], RESET).errors(AT_ONCE),
-        method("Scale", Verb::Scale, MANAGE, &[arg("replicas", "u"), OPT], TASK_RUN, SCALE_DOC).errors(SCALE),
-        method(
-            "Set",
-            Verb::Set,
-            Access::Action(Action::SetResources),
-            &[arg("values", "a{sv}"), OPT],
-            &[arg("result", "s")],
-            SET_DOC,
-        )
-        .errors(SET),
-        method("ListRuns", Verb::ListRuns, READ, BARE, RUNS, RUNS_DOC).options(RUNS_OPTIONS),
-        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
-            .options(LOGS_OPTIONS)
-            .errors(LOG_ERRORS),
-=======
         start(BARE),
         stop(BARE),
         restart(BARE),
@@ -215,7 +71,6 @@ pub(super) const WORKER: Interface = Interface {
         set(&[arg("values", "a{sv}"), OPT]),
         list_runs(BARE),
         get_logs(BARE),
->>>>>>> bus
     ],
     properties: &[
         property("Name", "s", Emits::Const, "Name."),
@@ -248,21 +103,6 @@ pub(super) const REPLICA: Interface = Interface {
     name: "Replica",
     doc: "One numbered copy of a worker.",
     methods: &[
-<<<<<<< HEAD
-        method("Start", Verb::Start, MANAGE, BARE, TASK_RUN, START).errors(OPERATION),
-        method("Stop", Verb::Stop, MANAGE, BARE, TASK_RUN, STOP).errors(OPERATION),
-        method("Restart", Verb::Restart, MANAGE, BARE, TASK_RUN, RESTART).options(ROLLING).errors(OPERATION),
-        method("Drain", Verb::Drain, MANAGE, BARE, TASK_RUN, DRAIN).errors(OPERATION),
-        method("Pause", Verb::Pause, MANAGE, BARE, TASK_RUN, PAUSE).errors(OPERATION),
-        method("Isolate", Verb::Isolate, Access::Action(Action::Isolate), BARE, TASK_RUN, ISOLATE).errors(OPERATION),
-        method("Resume", Verb::Resume, RESUME, BARE, TASK_RUN, RESUME_DOC).errors(OPERATION),
-        method("Reset", Verb::Reset, MANAGE, BARE, &[], RESET).errors(AT_ONCE),
-        method("Kill", Verb::Kill, MANAGE, &[arg("signal", "i"), OPT], &[], KILL).errors(AT_ONCE),
-        method("ListRuns", Verb::ListRuns, READ, BARE, RUNS, RUNS_DOC).options(RUNS_OPTIONS),
-        method("GetLogs", Verb::GetLogs, Access::Action(Action::ReadLogs), BARE, LOGS, LOGS_DOC)
-            .options(LOGS_OPTIONS)
-            .errors(LOG_ERRORS),
-=======
         start(BARE),
         stop(BARE),
         restart(BARE),
@@ -274,7 +114,6 @@ pub(super) const REPLICA: Interface = Interface {
         kill(&[arg("signal", "i"), OPT]),
         list_runs(BARE),
         get_logs(BARE),
->>>>>>> bus
         method(
             "GetLease",
             Verb::GetLease,
@@ -316,16 +155,3 @@ pub(super) const REPLICA: Interface = Interface {
     ],
     signals: SIGNALS,
 };
-<<<<<<< HEAD
-
-const MEMORY: Property = property("MemoryCurrent", "t", Emits::False, "Bytes in use; the largest number when unknown.");
-const CPU: Property = property("CpuUsageNSec", "t", Emits::False, "CPU time used; the largest number when unknown.");
-const GPU: Property =
-    property("GpuMemory", "t", Emits::False, "Bytes in use on cards; the largest number when unknown.");
-
-const SIGNALS: &[Signal] = &[
-    signal("StateChanged", &[arg("new", "s"), arg("old", "s"), arg("reason", "s")], "State has changed."),
-    signal("HealthChanged", &[arg("healthy", "b"), arg("reason", "s")], "Health has become healthy, or another."),
-];
-=======
->>>>>>> bus

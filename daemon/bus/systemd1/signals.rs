@@ -87,9 +87,11 @@ impl Reader {
                     unit: unit.to_owned(),
                 })
             }
-            ("org.freedesktop.systemd1.Manager", "Reloading") => {
-                message.body().deserialize().ok().map(SystemdEvent::Reloading)
-            }
+            ("org.freedesktop.systemd1.Manager", "Reloading") => message
+                .body()
+                .deserialize()
+                .ok()
+                .map(SystemdEvent::Reloading),
             _ => None,
         }
     }

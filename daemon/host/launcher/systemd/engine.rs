@@ -38,11 +38,7 @@ pub(super) enum Done {
     /// A stop's grace.
     Grace(ReplicaId, RunId),
     /// All units have been read; with the generation and the number of the last signal when that began.
-    Read(
-        u64,
-        u64,
-        Result<Vec<(ReplicaId, UnitState)>, SystemdError>,
-    ),
+    Read(u64, u64, Result<Vec<(ReplicaId, UnitState)>, SystemdError>),
     /// The journal has said what each missed.
     Answered(u64, Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>),
     /// A unit is gone; what the journal knows of its run.
@@ -170,10 +166,7 @@ impl Engine {
         if unit.unrecorded == Some(run) {
             unit.unrecorded = None;
         }
-        if unit.down && unit.armed() && unit.queue.is_empty() {
-            unit.queue.push_back(Op::Disarm);
-        }
-        self.pump(replica);
+        self.changed(replica);
     }
 
     pub(super) fn team(&mut self, slice: String, limits: TeamLimits) {
@@ -277,15 +270,11 @@ impl Engine {
                 } else {
                     unit.network.clone().unwrap_or_else(render::open)
                 };
-                Box::pin(
-                    async move { tools.systemd.set_unit_properties(&name, &properties).await },
-                )
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
             Op::Limits { limits, .. } => {
                 let properties = render::limits(&limits);
-                Box::pin(
-                    async move { tools.systemd.set_unit_properties(&name, &properties).await },
-                )
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
         };
         let replica = replica.clone();
@@ -311,11 +300,7 @@ impl Engine {
                 name: String::new(),
                 text,
             };
-            Some(Done::Op(
-                replica.clone(),
-                op,
-                Output::Start(Err(error)),
-            ))
+            Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
         };
         let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
             Ok(rendered) => rendered,
@@ -325,7 +310,10 @@ impl Engine {
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint);
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
-        if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
+        if unit.loaded
+            && same
+            && (life == Life::Live || (*resumed && another && life == Life::Ended))
+        {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
             unit.next = Some(rendered);
             let done = Output::Start(Ok("done".to_owned()));
@@ -438,9 +426,6 @@ impl Engine {
                 unit.run = Some(Run { id, over: true });
             }
             unit.down = true;
-            if unit.armed() {
-                unit.queue.push_front(Op::Disarm);
-            }
             return self.send(LauncherEvent::StartFailed {
                 replica: replica.clone(),
                 token,
@@ -527,6 +512,9 @@ impl Engine {
     pub(super) fn changed(&mut self, replica: &ReplicaId) {
         if let Some(unit) = self.units.get_mut(replica) {
             let reports = unit.reports(replica);
+            if unit.down && unit.armed() && unit.queue.is_empty() && !unit.busy {
+                unit.queue.push_back(Op::Disarm);
+            }
             reports.into_iter().for_each(|event| self.send(event));
         }
         self.pump(replica);
@@ -587,7 +575,11 @@ impl Engine {
         let info = missed.into_iter().find(|(id, _)| *id == run);
         let info = info.map_or_else(unknown, |(_, info)| info);
         if let Some(unit) = self.units.get_mut(replica)
-            && unit.run == Some(Run { id: run, over: false })
+            && unit.run
+                == Some(Run {
+                    id: run,
+                    over: false,
+                })
         {
             let event = unit.exited(replica, run, info);
             self.send(event);

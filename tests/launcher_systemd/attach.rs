@@ -30,7 +30,8 @@ async fn a_second_launcher_finds_the_first_ones_run() {
     rig.die();
     let mut rig = Rig::new().await;
     assert!(rig.find(&replica).await.unwrap().frozen);
-    rig.launcher.stop(&replica, run, 15, Duration::from_secs(20));
+    rig.launcher
+        .stop(&replica, run, 15, Duration::from_secs(20));
     assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(15));
     rig.begin(&spec, None);
     rig.clean().await;
@@ -76,11 +77,19 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         let spec = RunSpec {
             policy,
             unsupervised_after: Some(Duration::from_millis(500)),
-            ..worker("kept", &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"))
+            ..worker(
+                "kept",
+                &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"),
+            )
         };
         let replica = spec.replica.clone();
         let (run, pid) = rig.start(&spec).await;
-        until("trap", || sh_ok(&format!("grep -q 'SigCgt:.*[2367abef]..$' /proc/{pid}/status"))).await;
+        until("trap", || {
+            sh_ok(&format!(
+                "grep -q 'SigCgt:.*[2367abef]..$' /proc/{pid}/status"
+            ))
+        })
+        .await;
         rig.die();
         sh(&format!("kill -USR1 {pid}"));
         if restarts {
@@ -89,7 +98,10 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
             })
             .await;
         } else {
-            until("ended", || ["failed", "exited"].contains(&show(&replica, "SubState").as_str())).await;
+            until("ended", || {
+                ["failed", "exited"].contains(&show(&replica, "SubState").as_str())
+            })
+            .await;
         }
         let mut rig = Rig::new().await;
         let found = rig.find(&replica).await.unwrap();
@@ -99,7 +111,11 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         } else {
             (found.run, found.ended.clone().unwrap())
         };
-        assert_eq!((seen.0, seen.1.status), (run, ExitStatus::Code(code)), "{policy:?} {code}");
+        assert_eq!(
+            (seen.0, seen.1.status),
+            (run, ExitStatus::Code(code)),
+            "{policy:?} {code}"
+        );
         // A found end needs no `recorded` before it is started again.
         let again = rig.start(&spec).await;
         assert_eq!(again.0 == found.run, restarts);
@@ -116,7 +132,10 @@ async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
     let replica = spec.replica.clone();
     rig.start(&spec).await;
     rig.die();
-    until("15 restarts", || show(&replica, "NRestarts").parse::<u32>().unwrap() >= 15).await;
+    until("15 restarts", || {
+        show(&replica, "NRestarts").parse::<u32>().unwrap() >= 15
+    })
+    .await;
     let mut rig = Rig::new().await;
     let found = rig.find(&replica).await.unwrap();
     assert!(found.missed.len() >= 14, "{}", found.missed.len());
@@ -141,7 +160,10 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
     ] {
         eprintln!("{disturbance}");
         sh(&format!("kill -9 {ended_pid}"));
-        assert_eq!(rig.status(&waiting.replica, ended).await, ExitStatus::Signal(9));
+        assert_eq!(
+            rig.status(&waiting.replica, ended).await,
+            ExitStatus::Signal(9)
+        );
         sh(disturbance);
         // Waits behind the re-reading by itself.
         let token = rig.begin(&waiting, None);
@@ -171,7 +193,9 @@ async fn starts_in_flight_survive_reexec_and_bus_restart() {
         let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
         // Somewhere in the middle.
         let first = rig.begun(tokens[0]).await.unwrap();
-        let child = std::process::Command::new("sh").args(["-c", disturbance]).spawn();
+        let child = std::process::Command::new("sh")
+            .args(["-c", disturbance])
+            .spawn();
         let mut runs = vec![first];
         for token in &tokens[1..] {
             runs.push(rig.begun(*token).await.unwrap());
@@ -194,7 +218,9 @@ async fn an_end_during_the_bus_restart_is_not_lost() {
     let spec = worker("blink", "exec sleep 1000");
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
-    sh(&format!("systemctl stop dbus.socket dbus.service; kill -9 {pid}; systemctl start dbus.socket dbus.service"));
+    sh(&format!(
+        "systemctl stop dbus.socket dbus.service; kill -9 {pid}; systemctl start dbus.socket dbus.service"
+    ));
     assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(9));
     let (run, _) = rig.start(&spec).await;
     sh(&format!("systemctl restart {}", replica.unit()));

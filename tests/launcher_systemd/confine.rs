@@ -12,7 +12,9 @@ const MIB: u64 = 1 << 20;
 
 fn folder(name: &str) -> String {
     let path = format!("/srv/launcher-test/{name}");
-    sh(&format!("mkdir -p {path} && chown reeve-worker: {path} && chmod 700 {path}"));
+    sh(&format!(
+        "mkdir -p {path} && chown reeve-worker: {path} && chmod 700 {path}"
+    ));
     path
 }
 
@@ -25,7 +27,10 @@ async fn limits_hold_and_change_live() {
         Resources { cpu_limit: Some(50), memory_limit: Some(100 * MIB), tasks_max: Some(7), ..Resources::default() };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
-    let cgroup = format!("/sys/fs/cgroup{}", sh(&format!("cut -d: -f3 /proc/{pid}/cgroup")));
+    let cgroup = format!(
+        "/sys/fs/cgroup{}",
+        sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"))
+    );
     let read = |file: &str| sh(&format!("cat '{cgroup}/{file}'"));
     assert_eq!(read("memory.max"), (100 * MIB).to_string());
     assert_eq!(read("memory.high"), (90 * MIB).to_string());
@@ -34,7 +39,8 @@ async fn limits_hold_and_change_live() {
     rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
     assert_eq!(rig.applied(Applied::Limits).await, Ok(()));
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
-    assert_eq!(read("cpu.max"), "max 100000");
+    // Without any quota systemd takes the controller away.
+    assert!(!Path::new(&cgroup).join("cpu.max").exists() || read("cpu.max") == "max 100000");
     assert_eq!(show(&replica, "MainPID"), pid.to_string());
     sh("systemctl daemon-reload");
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
@@ -59,10 +65,19 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
     let (_, pid) = rig.start(&spec).await;
     let slice = "/sys/fs/cgroup/reeve.slice/reeve-outer.slice/reeve-outer-inner\\x2dteam.slice";
     let unit = Path::new(slice).join(spec.replica.unit());
-    assert_eq!(sh(&format!("cat '{}/cgroup.procs'", unit.display())), pid.to_string());
-    assert_eq!(sh(&format!("cat '{slice}/memory.max'")), (300 * MIB).to_string());
+    assert_eq!(
+        sh(&format!("cat '{}/cgroup.procs'", unit.display())),
+        pid.to_string()
+    );
+    assert_eq!(
+        sh(&format!("cat '{slice}/memory.max'")),
+        (300 * MIB).to_string()
+    );
     rig.launcher.set_team(&team, &parents, limits(400 * MIB));
-    until("changed live", || sh(&format!("cat '{slice}/memory.max'")) == (400 * MIB).to_string()).await;
+    until("changed live", || {
+        sh(&format!("cat '{slice}/memory.max'")) == (400 * MIB).to_string()
+    })
+    .await;
     rig.clean().await;
 }
 
@@ -70,7 +85,10 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
 async fn a_fork_bomb_stays_inside_its_tasks() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let mut spec = worker("bomb", "while :; do sleep 1000 & done");
+    let mut spec = worker("bomb", "");
+    let script =
+        "import os, time\nwhile True:\n  try:\n    os.fork()\n  except OSError: time.sleep(0.1)\n";
+    spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), script.into()];
     spec.limits.tasks_max = Some(20);
     let (run, pid) = rig.start(&spec).await;
     let cgroup = sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"));
@@ -130,7 +148,11 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
         ),
     )
     .unwrap();
-    std::fs::set_permissions(format!("{web}/nginx.conf"), PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(
+        format!("{web}/nginx.conf"),
+        PermissionsExt::from_mode(0o644),
+    )
+    .unwrap();
     let database = folder("database");
     let server = |name: &str, exec: &[&str], folder: &str| RunSpec {
         exec: exec.iter().map(|a| (*a).to_owned()).collect(),
@@ -140,19 +162,42 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
     let python = folder("python");
     for (spec, works) in [
         (
-            server("web", &["/usr/sbin/nginx", "-c", &format!("{web}/nginx.conf")], &web),
+            server(
+                "web",
+                &["/usr/sbin/nginx", "-c", &format!("{web}/nginx.conf")],
+                &web,
+            ),
             "python3 -c \"import urllib.request as u; assert u.urlopen('http://127.0.0.1:18080/').read() == b'fine'\"",
         ),
         (
             server(
                 "database",
-                &["/usr/bin/redis-server", "--port", "16379", "--save", "1 1", "--dir", &database],
+                &[
+                    "/usr/bin/redis-server",
+                    "--port",
+                    "16379",
+                    "--save",
+                    "1 1",
+                    "--dir",
+                    &database,
+                ],
                 &database,
             ),
             "redis-cli -p 16379 set a b && redis-cli -p 16379 save && test -s /srv/launcher-test/database/dump.rdb",
         ),
         (
-            server("python", &["/usr/bin/python3", "-m", "http.server", "18081", "--bind", "127.0.0.1"], &python),
+            server(
+                "python",
+                &[
+                    "/usr/bin/python3",
+                    "-m",
+                    "http.server",
+                    "18081",
+                    "--bind",
+                    "127.0.0.1",
+                ],
+                &python,
+            ),
             "python3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:18081/')\"",
         ),
     ] {
@@ -163,12 +208,16 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
         let (run, pid) = rig.start(&spec).await;
         until(works, || sh_ok(works)).await;
         assert_eq!(sh(&format!("stat -c %U /proc/{pid}")), "reeve-worker");
-        let text = sh(&format!("systemd-analyze security --no-pager {} | tail -1", spec.replica.unit()));
+        let text = sh(&format!(
+            "systemd-analyze security --no-pager {} | tail -1",
+            spec.replica.unit()
+        ));
         eprintln!("{text}");
         let level = text.split(": ").nth(1).unwrap();
         let level: f64 = level.split(' ').next().unwrap().parse().unwrap();
         assert!(level <= 3.0, "{text}");
-        rig.launcher.stop(&spec.replica, run, 15, std::time::Duration::from_secs(30));
+        rig.launcher
+            .stop(&spec.replica, run, 15, std::time::Duration::from_secs(30));
         rig.ended(&spec.replica, run).await;
     }
     rig.clean().await;
@@ -249,16 +298,24 @@ async fn credentials_and_environment_reach_the_worker() {
     sh(
         "mkdir -p /etc/reeve/credentials && printf hush > /etc/reeve/credentials/api-key && chmod -R go= /etc/reeve/credentials",
     );
-    sh("mkdir -p /etc/agents && printf 'FROM_FILE=yes\\n' > /etc/agents/env && chmod 600 /etc/agents/env");
+    sh(
+        "mkdir -p /etc/agents && printf 'FROM_FILE=yes\\n' > /etc/agents/env && chmod 600 /etc/agents/env",
+    );
     let mut rig = Rig::new().await;
     let spec = RunSpec {
         credentials: vec!["api-key".into()],
         environment_file: Some("/etc/agents/env".into()),
         working_directory: Some(work.clone()),
-        ..worker("secrets", "cat $CREDENTIALS_DIRECTORY/api-key > out; echo $FROM_FILE >> out; exec sleep 1000")
+        ..worker(
+            "secrets",
+            "cat $CREDENTIALS_DIRECTORY/api-key > out; echo $FROM_FILE >> out; exec sleep 1000",
+        )
     };
     rig.start(&spec).await;
-    until("written", || std::fs::read_to_string(format!("{work}/out")).is_ok_and(|t| t == "hushyes\n")).await;
+    until("written", || {
+        std::fs::read_to_string(format!("{work}/out")).is_ok_and(|t| t == "hushyes\n")
+    })
+    .await;
     sh("rm -r /etc/reeve/credentials /etc/agents");
     rig.clean().await;
 }
@@ -280,11 +337,22 @@ async fn the_journal_and_the_notify_socket_are_the_workers() {
     let (run, _) = rig.begun(token).await.unwrap();
     let mut buffer = [0; 256];
     let wait = std::time::Duration::from_secs(60);
-    let n = tokio::time::timeout(wait, socket.recv(&mut buffer)).await.unwrap().unwrap();
+    let n = tokio::time::timeout(wait, socket.recv(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(String::from_utf8_lossy(&buffer[..n]).contains("READY=1"));
     let by = |field: &str| format!("journalctl -q -o cat {field}");
-    until("journal", || sh(&by(&format!("_SYSTEMD_INVOCATION_ID={run}"))).contains("own folder")).await;
-    assert!(sh(&by("REEVE_WORKER=talks REEVE_REPLICA=1 REEVE_TEAM=launcher-test")).contains("spoken"));
+    until("journal", || {
+        sh(&by(&format!("_SYSTEMD_INVOCATION_ID={run}"))).contains("own folder")
+    })
+    .await;
+    assert!(
+        sh(&by(
+            "REEVE_WORKER=talks REEVE_REPLICA=1 REEVE_TEAM=launcher-test"
+        ))
+        .contains("spoken")
+    );
     assert!(sh(&by("-t talks")).contains("spoken"));
     rig.clean().await;
 }

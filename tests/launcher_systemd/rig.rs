@@ -243,10 +243,14 @@ impl Rig {
 /// Ends of runs that PID 1 has logged, as the daemon reads them.
 fn journal(query: &MissedQuery) -> Vec<(RunId, ExitInfo)> {
     const UNIT_PROCESS_EXIT: &str = "98e322203f7a4ed290d09fe03c09fe15";
+    // All that PID 1 says of a clean exit.
+    const UNIT_SUCCESS: &str = "7ad2d189f7e94e70a38c781354912448";
     // PID 1's line may still be on its way.
     sh("journalctl --sync");
-    let text =
-        sh(&format!("journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID={UNIT_PROCESS_EXIT}", query.replica.unit()));
+    let text = sh(&format!(
+        "journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID={UNIT_PROCESS_EXIT} MESSAGE_ID={UNIT_SUCCESS}",
+        query.replica.unit()
+    ));
     let mut all: Vec<(RunId, ExitInfo)> = Vec::new();
     for line in text.lines() {
         let entry: BTreeMap<String, serde_json::Value> = serde_json::from_str(line).unwrap();
@@ -259,15 +263,19 @@ fn journal(query: &MissedQuery) -> Vec<(RunId, ExitInfo)> {
             Err(_) => reeve_core::exit::signal_number(field("EXIT_STATUS")).unwrap_or(0),
         };
         let status = match field("EXIT_CODE") {
-            "exited" => ExitStatus::Code(status),
+            "exited" | "" => ExitStatus::Code(status),
             _ => ExitStatus::Signal(status),
         };
         let at = field("__REALTIME_TIMESTAMP").parse().unwrap_or(0);
-        let info = ExitInfo { status, oom_kill: false, peak_memory: None, at: Wall(at) };
-        if Some(run) == query.present {
-            continue;
+        let info = ExitInfo {
+            status,
+            oom_kill: false,
+            peak_memory: None,
+            at: Wall(at),
+        };
+        if Some(run) != query.present && all.iter().all(|(known, _)| *known != run) {
+            all.push((run, info));
         }
-        all.push((run, info));
     }
     all
 }

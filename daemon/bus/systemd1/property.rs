@@ -49,8 +49,8 @@ pub enum Value {
     Addresses(Vec<(i32, Vec<u8>, u32)>),
     /// `a(ssbt)`: source, destination, may be missing, mount flags.
     Binds(Vec<(String, String, bool, u64)>),
-    /// `a(sasas)`: program, arguments with the program in front, flags.
-    Commands(Vec<(String, Vec<String>, Vec<String>)>),
+    /// `a(sasb)`: program, arguments with the program in front, whether its failure is ignored.
+    Commands(Vec<(String, Vec<String>, bool)>),
 }
 
 impl From<bool> for Value {
@@ -124,7 +124,7 @@ mod tests {
             (Value::Statuses(vec![77], vec![]), "(aiai)"),
             (Value::Addresses(vec![]), "a(iayu)"),
             (Value::Binds(vec![]), "a(ssbt)"),
-            (Value::Commands(vec![]), "a(sasas)"),
+            (Value::Commands(vec![]), "a(sasb)"),
         ] {
             assert_eq!(variant(&value).value_signature().to_string(), signature);
         }

@@ -227,13 +227,14 @@ impl Engine {
             unit.ours = true;
             let mut events = Vec::new();
             match (unit.run, unit.invocation()) {
-                _ if unit.starting || unit.resumes() || unit.life() == Life::Before => {}
+                _ if unit.starting || unit.resumes() => {}
                 (_, None) => {}
                 (Some(run), Some(id)) if run.id == id => {
-                    if unit.life() == Life::Live && !run.over {
+                    if unit.life() != Life::Ended && !run.over {
                         events.push(LauncherEvent::Found(unit.found(&replica, id, missed)));
                     }
                 }
+                (_, Some(_)) if unit.life() == Life::Ended && unit.empty() => {}
                 (before, Some(id)) => {
                     let told = |id| missed.iter().any(|(run, _)| *run == id);
                     if let Some(run) = before.filter(|run| !run.over && !told(run.id)) {
@@ -262,7 +263,9 @@ impl Engine {
             restarts: 0,
         });
         let replica = replica.clone();
-        self.work.push(Box::pin(async move { Done::Vanished(replica, run, missed.await) }));
+        self.work.push(Box::pin(async move {
+            Done::Vanished(replica, run, missed.await)
+        }));
     }
 }
 

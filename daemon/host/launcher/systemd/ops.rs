@@ -156,13 +156,11 @@ impl Tools {
             let Some(name) = render::OPTIONAL.iter().find(|name| text.contains(**name)) else {
                 return self.job(job).await;
             };
-            let new = {
-                let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-                unknown.insert(name)
-            };
-            if !new {
+            if !properties.iter().any(|p| p.name == **name) {
                 return self.job(job).await;
             }
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.insert(name);
         }
     }
 

@@ -58,7 +58,9 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
     const DEFAULT_WEIGHT: u64 = u64::MAX;
     let none = u64::MAX;
     let quota = of.cpu_limit.map_or(none, |c| c.saturating_mul(10_000));
-    let weight = of.cpu_request.map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
+    let weight = of
+        .cpu_request
+        .map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
     let max = of.memory_limit.unwrap_or(none);
     // Slows the worker down and reclaims before the kernel has to kill.
     let high = of.memory_limit.map_or(none, |m| m - m / 10);
@@ -114,17 +116,15 @@ fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
         (RestartPolicy::Always, _) => "always",
         (RestartPolicy::OnFailure, _) => "on-failure",
     };
-    let command = (
-        program.clone(),
-        spec.exec.clone(),
-        // A `$` in an argument is the worker's own, on both launchers.
-        vec!["no-env-expand".to_owned()],
-    );
+    // A `$` in an argument is the worker's own, on both launchers. ExecStartEx could say so with a flag, but systemd 252
+    // writes it into the unit's file under a key that it does not know when it reads the file back at a reload.
+    let arguments = spec.exec.iter().map(|a| a.replace('$', "$$")).collect();
+    let command = (program.clone(), arguments, false);
     let usec = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
     Ok(vec![
         Property::new("Type", "exec"),
         Property::new("NotifyAccess", "none"),
-        Property::new("ExecStartEx", Value::Commands(vec![command])),
+        Property::new("ExecStart", Value::Commands(vec![command])),
         Property::new("Restart", restart),
         Property::new("RestartUSec", usec(spec.unsupervised_after.unwrap_or_default())),
         Property::new("StartLimitIntervalUSec", 0u64),
@@ -213,12 +213,19 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
         all.push(Property::new(key, Value::Addresses(vec![])));
         all.extend(sandbox::properties_of(key, said)?);
     }
-    Ok(all)
+    Ok(if all.len() == NETWORK.len() {
+        open()
+    } else {
+        all
+    })
 }
 
-/// No address is denied.
+/// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.
 pub(super) fn open() -> Vec<Property> {
-    NETWORK.iter().map(|key| Property::new(*key, Value::Addresses(vec![]))).collect()
+    vec![
+        Property::new("IPAddressAllow", Value::Addresses(sandbox::any_address())),
+        Property::new("IPAddressDeny", Value::Addresses(vec![])),
+    ]
 }
 
 /// Nothing comes in or goes out.

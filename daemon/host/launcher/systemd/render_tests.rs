@@ -1,6 +1,6 @@
 //! What units look like.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
 use std::collections::BTreeMap;

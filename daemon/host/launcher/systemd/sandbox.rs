@@ -183,14 +183,19 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Errno => Value::I32(errno(line).ok_or("EPERM, EACCES, ENOSYS or a number")?),
         Kind::Capabilities => Value::U64(mask(line, capability, (1 << CAPABILITIES.len()) - 1)?),
         Kind::Namespaces => Value::U64(match boolean(line) {
-            Some(true) => 0,
+            // An empty set is written into the unit's file as "no restriction", so that it would be gone after a
+            // reload: one kind is left, which an unprivileged process cannot make anyway.
+            Some(true) => namespace("cgroup").unwrap_or(0),
             Some(false) => u64::MAX,
             None => mask(line, namespace, ALL_NAMESPACES)?,
         }),
         Kind::Devices => {
             let mut words = words();
             let device = words.next().ok_or("a device and rwm")?;
-            Value::Pairs(vec![(device, words.next().unwrap_or_else(|| "rw".to_owned()))])
+            Value::Pairs(vec![(
+                device,
+                words.next().unwrap_or_else(|| "rw".to_owned()),
+            )])
         }
         Kind::Binds => Value::Binds(words().map(|w| bind(&w)).collect()),
         Kind::TmpFiles => Value::Pairs(
@@ -204,7 +209,9 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Addresses => {
             let mut list = Vec::new();
             for word in words() {
-                list.extend(addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?);
+                list.extend(
+                    addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?,
+                );
             }
             Value::Addresses(list)
         }
@@ -383,7 +390,10 @@ mod tests {
     use super::*;
 
     fn one(key: &str, value: &str) -> Value {
-        properties_of(key, &[value.to_owned()]).unwrap().remove(0).value
+        properties_of(key, &[value.to_owned()])
+            .unwrap()
+            .remove(0)
+            .value
     }
 
     #[test]
@@ -409,7 +419,10 @@ mod tests {
         assert_eq!(one("BindReadOnlyPaths", "-/a:/b"), Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)]));
         assert_eq!(
             properties_of("LimitNOFILE", &["1024:infinity".to_owned()]).unwrap(),
-            [Property::new("LimitNOFILE", u64::MAX), Property::new("LimitNOFILESoft", 1024)]
+            [
+                Property::new("LimitNOFILE", u64::MAX),
+                Property::new("LimitNOFILESoft", 1024u64)
+            ]
         );
     }
 
@@ -433,7 +446,10 @@ mod tests {
         ]);
         let all = properties(&said, &["PrivateTmp"]).unwrap();
         let of = |name: &str| all.iter().filter(|p| p.name == name).collect::<Vec<_>>();
-        assert_eq!(of("ProtectSystem"), [&Property::new("ProtectSystem", "full")]);
+        assert_eq!(
+            of("ProtectSystem"),
+            [&Property::new("ProtectSystem", "full")]
+        );
         assert!(of("SystemCallFilter").is_empty() && of("PrivateTmp").is_empty());
     }
 }

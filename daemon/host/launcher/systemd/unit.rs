@@ -116,7 +116,12 @@ impl Unit {
 
     /// `run` is the present one and has not ended.
     pub fn lives(&self, run: RunId) -> bool {
-        self.run == Some(Run { id: run, over: false }) && self.life() == Life::Live
+        self.run
+            == Some(Run {
+                id: run,
+                over: false,
+            })
+            && self.life() == Life::Live
     }
 
     /// How the present run ended.
@@ -134,7 +139,11 @@ impl Unit {
             },
             oom_kill: self.part.result.as_deref() == Some("oom-kill"),
             peak_memory: peak(),
-            at: self.part.exec_ended.filter(|t| *t > 0).map_or_else(now, Wall),
+            at: self
+                .part
+                .exec_ended
+                .filter(|t| *t > 0)
+                .map_or_else(now, Wall),
         }
     }
 
@@ -146,6 +155,9 @@ impl Unit {
             return events;
         };
         if !self.ours || self.starting || life == Life::Before || !self.loaded {
+            return events;
+        }
+        if life == Life::Ended && self.empty() && self.run.is_none_or(|run| run.id != id) {
             return events;
         }
         match self.run {
@@ -166,6 +178,12 @@ impl Unit {
             }
         }
         events
+    }
+
+    /// No process was ever executed for the present invocation: PID 1 gives a unit its new id some time before it says
+    /// that it starts.
+    pub fn empty(&self) -> bool {
+        self.part.exec_code.unwrap_or(0) == 0
     }
 
     /// The next operation is a start that was under way when the bus went.

@@ -10,7 +10,6 @@ use std::time::Duration;
 #[command(
     name = "reevectl",
     version,
-    about,
     long_about = "reevectl shows and steers the workers that reeved(8) keeps running on this node. \
                   It speaks D-Bus only: what it may do is decided by polkit, and every change is audited.",
     disable_help_subcommand = true,

@@ -12,7 +12,7 @@ mod man;
 #[path = "build/roff.rs"]
 mod roff;
 
-#[path = "ctl/args.rs"]
+#[path = "ctl/args/mod.rs"]
 mod reevectl;
 #[path = "app/args.rs"]
 #[expect(dead_code, reason = "the build reads the definitions, not what was typed")]
@@ -31,8 +31,7 @@ const INTERFACES: &str = "packaging/dbus/interfaces";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=REEVE_ASSETS_DIR");
-    for path in ["daemon/build.rs", "daemon/build", "daemon/ctl/args.rs", "daemon/app/args.rs", TEXTS, "packaging/dbus"]
-    {
+    for path in ["daemon/build.rs", "daemon/build", "daemon/ctl/args", "daemon/app/args.rs", TEXTS, "packaging/dbus"] {
         println!("cargo::rerun-if-changed={path}");
     }
     let out = match env::var_os("REEVE_ASSETS_DIR").or_else(|| env::var_os("OUT_DIR")) {

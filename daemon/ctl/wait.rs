@@ -6,7 +6,7 @@ use super::failure::{Doing, Failure, NO, REFUSED, YES, code_of, message};
 use super::json;
 use super::render::{Style, Tone, listings, units};
 use crate::bus::proxy::records::id_of;
-use crate::bus::proxy::{CallError, Client, PlanLine, TaskRun};
+use crate::bus::proxy::{CallError, Client, Place, PlanLine, TaskRun};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -84,7 +84,7 @@ pub async fn finish(
     for Asked { target, answer } in asked {
         let outcome = match answer {
             Err(error) => {
-                ctl.output.err(&message(&format!("{word} {target}"), &error, &ctl.place));
+                ctl.output.err(&message(&format!("{word} {}", named(&target)), &error, &ctl.place));
                 Outcome::refused(&target, &error)
             }
             // A dry run is over at once; there is nothing to detach from.
@@ -174,14 +174,18 @@ async fn follow(
         }
         End::Timeout => {
             ctl.output.err(&format!(
-                "reevectl: {word} {target} is not over yet; task run {id} goes on.\n{}",
-                look_again(target, path)
+                "reevectl: {word} {} is not over yet; task run {id} goes on.\n{}",
+                named(target),
+                look_again(ctl, target, path)
             ));
             Ok(base)
         }
         End::Detached => {
-            ctl.output
-                .err(&format!("\nDetached: {word} {target} goes on as task run {id}.\n{}", look_again(target, path)));
+            ctl.output.err(&format!(
+                "\nDetached: {word} {} goes on as task run {id}.\n{}",
+                named(target),
+                look_again(ctl, target, path)
+            ));
             Err(Failure::Said(NO))
         }
     }
@@ -217,23 +221,28 @@ async fn watch(
     }
 }
 
-/// How to see and how to end what goes on without us.
-fn look_again(target: &str, path: &str) -> String {
+/// How to see and how to end what goes on without us. busctl speaks to buses, not to peers.
+fn look_again(ctl: &Ctl, target: &str, path: &str) -> String {
     let status = match target {
         "node" | "*" => "reevectl status".to_owned(),
         worker => format!("reevectl status {worker}"),
     };
-    format!(
-        "See `{status}`; to cancel it:\n  \
-         busctl call org.reeve.Node1 {path} org.reeve.Node1.TaskRun Cancel 'a{{sv}}' 0\n"
-    )
+    match ctl.place {
+        Place::System => format!(
+            "See `{status}`; to cancel it:\n  \
+             busctl call org.reeve.Node1 {path} org.reeve.Node1.TaskRun Cancel 'a{{sv}}' 0\n"
+        ),
+        _ => format!("See `{status}`.\n"),
+    }
+}
+
+/// The target in a sentence.
+fn named(target: &str) -> &str {
+    if target == "*" { "all workers" } else { target }
 }
 
 fn show(ctl: &Ctl, word: &str, outcome: &Outcome) -> Result<(), Failure> {
-    let target = match outcome.target.as_str() {
-        "*" => "all workers",
-        target => target,
-    };
+    let target = named(&outcome.target);
     let style = &ctl.style;
     if let Some(plan) = &outcome.plan {
         return ctl.print(&listings::plan(plan, style));
@@ -339,7 +348,7 @@ mod tests {
             serde_json::json!({"plan": [object]}),
             serde_json::json!([["stop", "web/1", "asked"]]),
         ] {
-            assert_eq!(plan_of(&report), [line.clone()]);
+            assert_eq!(plan_of(&report), std::slice::from_ref(&line));
         }
         assert!(plan_of(&Value::Null).is_empty());
     }

@@ -11,6 +11,8 @@ use zbus::{
     Connection, DBusError, Guid, ObjectServer, OwnedFd, OwnedObjectPath, OwnedVariant, Variant, connection, interface,
 };
 
+const ROOT: &str = "/org/reeve/Node1";
+
 /// The errors it answers with.
 #[derive(Debug, DBusError)]
 #[zbus(prefix = "org.reeve.Error")]
@@ -45,13 +47,22 @@ pub(crate) fn serve(root: &Path) -> std::io::Result<()> {
 
 /// One end of a connection.
 pub(crate) async fn peer(stream: UnixStream) -> zbus::Result<Connection> {
-    const ROOT: &str = "/org/reeve/Node1";
     connection::Builder::unix_stream(stream)
         .server(Guid::generate())
         .p2p()
         .serve_at(ROOT, Manager)
         .serve_at(ROOT, Workers)
         .serve_at(ROOT, Audit)
+        .build()
+        .await
+}
+
+/// The same on a bus, under its name.
+pub(crate) async fn on_bus(address: &str) -> zbus::Result<Connection> {
+    connection::Builder::address(address)
+        .serve_at(ROOT, Manager)
+        .serve_at(ROOT, Workers)
+        .name("org.reeve.Node1")
         .build()
         .await
 }

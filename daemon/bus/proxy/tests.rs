@@ -107,3 +107,51 @@ async fn an_event_between_subscribing_and_reading_is_not_lost() {
     let next = next.await.unwrap().unwrap();
     assert_eq!((next.kind.as_str(), next.target.as_str()), ("worker-ready", "web/2"));
 }
+
+/// A bus of our own; `None` on a machine without dbus-daemon.
+fn bus() -> Option<(std::process::Child, Place)> {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut daemon = Command::new("dbus-daemon")
+        .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut address = String::new();
+    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    Some((daemon, Place::Address(address.trim().to_owned())))
+}
+
+#[tokio::test]
+async fn on_a_bus_the_name_may_be_missing_come_and_go() {
+    let Some((mut daemon, place)) = bus() else { return };
+    let Place::Address(address) = &place else { unreachable!() };
+    let client = place.connect().await.unwrap();
+    let error = client.status().await.unwrap_err();
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+
+    let server = fake::on_bus(address).await.unwrap();
+    assert_eq!(client.status().await.unwrap().node, "gpu-07");
+    let path = client.act(Verb::Stop, "web", &Options::default()).await.unwrap();
+    let mut watch = client.watch(&path).await.unwrap();
+    let done = tokio::time::timeout(Duration::from_secs(20), async { while !watch.next().await.unwrap().is_done() {} });
+    done.await.unwrap();
+
+    // The daemon dies while somebody waits.
+    let path = client.act(Verb::Stop, "endless", &Options::default()).await.unwrap();
+    let mut watch = client.watch(&path).await.unwrap();
+    assert!(!watch.next().await.unwrap().is_done());
+    server.close().await.unwrap();
+    let gone = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if let Err(error) = watch.next().await {
+                return error;
+            }
+        }
+    });
+    let error = gone.await.unwrap();
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}

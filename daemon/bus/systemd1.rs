@@ -127,9 +127,7 @@ impl Systemd {
     }
 
     async fn owner(&self) -> Result<String> {
-        let bus = DBusProxy::new(&self.connection)
-            .await
-            .map_err(SystemdError::from)?;
+        let bus = DBusProxy::new(&self.connection).await.map_err(SystemdError::from)?;
         let name = zbus::names::BusName::try_from(SERVICE)?;
         let owner = bus.get_name_owner(name).await.map_err(zbus::Error::from)?;
         Ok(owner.to_string())

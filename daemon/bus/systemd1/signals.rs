@@ -82,11 +82,9 @@ impl Reader {
                 let (unit, _): (&str, ObjectPath<'_>) = body.deserialize().ok()?;
                 ours(unit).then(|| SystemdEvent::UnitRemoved { unit: unit.to_owned() })
             }
-            ("org.freedesktop.systemd1.Manager", "Reloading") => message
-                .body()
-                .deserialize()
-                .ok()
-                .map(SystemdEvent::Reloading),
+            ("org.freedesktop.systemd1.Manager", "Reloading") => {
+                message.body().deserialize().ok().map(SystemdEvent::Reloading)
+            }
             _ => None,
         }
     }

@@ -263,9 +263,7 @@ impl Engine {
             restarts: 0,
         });
         let replica = replica.clone();
-        self.work.push(Box::pin(async move {
-            Done::Vanished(replica, run, missed.await)
-        }));
+        self.work.push(Box::pin(async move { Done::Vanished(replica, run, missed.await) }));
     }
 }
 

@@ -249,11 +249,8 @@ impl Engine {
             Op::Thaw(_) if !frozen => return nothing(op),
             Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
             Op::Network { deny, .. } => {
-                let properties = if deny {
-                    render::cut_off()
-                } else {
-                    unit.network.clone().unwrap_or_else(render::open)
-                };
+                let properties =
+                    if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
                 Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
             Op::Limits { limits, .. } => {
@@ -274,10 +271,7 @@ impl Engine {
             return None;
         };
         let refused = |op, text| {
-            let error = SystemdError::Refused {
-                name: String::new(),
-                text,
-            };
+            let error = SystemdError::Refused { name: String::new(), text };
             Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
         };
         let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
@@ -288,10 +282,7 @@ impl Engine {
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint);
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
-        if unit.loaded
-            && same
-            && (life == Life::Live || (*resumed && another && life == Life::Ended))
-        {
+        if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
             unit.next = Some(rendered);
             let done = Output::Start(Ok("done".to_owned()));
@@ -400,11 +391,7 @@ impl Engine {
                 unit.run = Some(Run { id, over: true });
             }
             unit.down = true;
-            return self.send(LauncherEvent::StartFailed {
-                replica: replica.clone(),
-                token,
-                error,
-            });
+            return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
         }
         if let Some(rendered) = unit.next.take() {
             unit.fingerprint = Some(rendered.fingerprint);
@@ -539,11 +526,7 @@ impl Engine {
         let info = missed.into_iter().find(|(id, _)| *id == run);
         let info = info.map_or_else(unknown, |(_, info)| info);
         if let Some(unit) = self.units.get_mut(replica)
-            && unit.run
-                == Some(Run {
-                    id: run,
-                    over: false,
-                })
+            && unit.run == Some(Run { id: run, over: false })
         {
             let event = unit.exited(replica, run, info);
             self.send(event);

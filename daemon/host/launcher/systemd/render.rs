@@ -58,9 +58,7 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
     const DEFAULT_WEIGHT: u64 = u64::MAX;
     let none = u64::MAX;
     let quota = of.cpu_limit.map_or(none, |c| c.saturating_mul(10_000));
-    let weight = of
-        .cpu_request
-        .map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
+    let weight = of.cpu_request.map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
     let max = of.memory_limit.unwrap_or(none);
     // Slows the worker down and reclaims before the kernel has to kill.
     let high = of.memory_limit.map_or(none, |m| m - m / 10);
@@ -213,11 +211,7 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
         all.push(Property::new(key, Value::Addresses(vec![])));
         all.extend(sandbox::properties_of(key, said)?);
     }
-    Ok(if all.len() == NETWORK.len() {
-        open()
-    } else {
-        all
-    })
+    Ok(if all.len() == NETWORK.len() { open() } else { all })
 }
 
 /// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.

@@ -192,10 +192,7 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Devices => {
             let mut words = words();
             let device = words.next().ok_or("a device and rwm")?;
-            Value::Pairs(vec![(
-                device,
-                words.next().unwrap_or_else(|| "rw".to_owned()),
-            )])
+            Value::Pairs(vec![(device, words.next().unwrap_or_else(|| "rw".to_owned()))])
         }
         Kind::Binds => Value::Binds(words().map(|w| bind(&w)).collect()),
         Kind::TmpFiles => Value::Pairs(
@@ -209,9 +206,7 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Addresses => {
             let mut list = Vec::new();
             for word in words() {
-                list.extend(
-                    addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?,
-                );
+                list.extend(addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?);
             }
             Value::Addresses(list)
         }
@@ -390,10 +385,7 @@ mod tests {
     use super::*;
 
     fn one(key: &str, value: &str) -> Value {
-        properties_of(key, &[value.to_owned()])
-            .unwrap()
-            .remove(0)
-            .value
+        properties_of(key, &[value.to_owned()]).unwrap().remove(0).value
     }
 
     #[test]
@@ -419,10 +411,7 @@ mod tests {
         assert_eq!(one("BindReadOnlyPaths", "-/a:/b"), Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)]));
         assert_eq!(
             properties_of("LimitNOFILE", &["1024:infinity".to_owned()]).unwrap(),
-            [
-                Property::new("LimitNOFILE", u64::MAX),
-                Property::new("LimitNOFILESoft", 1024u64)
-            ]
+            [Property::new("LimitNOFILE", u64::MAX), Property::new("LimitNOFILESoft", 1024u64)]
         );
     }
 
@@ -446,10 +435,7 @@ mod tests {
         ]);
         let all = properties(&said, &["PrivateTmp"]).unwrap();
         let of = |name: &str| all.iter().filter(|p| p.name == name).collect::<Vec<_>>();
-        assert_eq!(
-            of("ProtectSystem"),
-            [&Property::new("ProtectSystem", "full")]
-        );
+        assert_eq!(of("ProtectSystem"), [&Property::new("ProtectSystem", "full")]);
         assert!(of("SystemCallFilter").is_empty() && of("PrivateTmp").is_empty());
     }
 }

@@ -116,12 +116,7 @@ impl Unit {
 
     /// `run` is the present one and has not ended.
     pub fn lives(&self, run: RunId) -> bool {
-        self.run
-            == Some(Run {
-                id: run,
-                over: false,
-            })
-            && self.life() == Life::Live
+        self.run == Some(Run { id: run, over: false }) && self.life() == Life::Live
     }
 
     /// How the present run ended.
@@ -139,11 +134,7 @@ impl Unit {
             },
             oom_kill: self.part.result.as_deref() == Some("oom-kill"),
             peak_memory: peak(),
-            at: self
-                .part
-                .exec_ended
-                .filter(|t| *t > 0)
-                .map_or_else(now, Wall),
+            at: self.part.exec_ended.filter(|t| *t > 0).map_or_else(now, Wall),
         }
     }
 

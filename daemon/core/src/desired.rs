@@ -13,14 +13,20 @@ pub struct Desired {
     pub workers: BTreeMap<WorkerName, DesiredWorker>,
     /// Replicas an operator has stopped, with the reason.
     pub stopped: BTreeMap<ReplicaId, String>,
+    /// Those of them that finish their work first.
+    pub draining: BTreeSet<ReplicaId>,
     /// Replicas an operator has paused, and whether they are off the network too.
     pub paused: BTreeMap<ReplicaId, bool>,
-    /// Teams whose members fail and start together.
-    pub together: BTreeSet<TeamName>,
+    /// Teams whose members fail and start together, with their workers.
+    pub together: BTreeMap<TeamName, Vec<WorkerName>>,
     /// Everything goes down, for this reason: node drain or shutdown.
     pub all_off: Option<Off>,
-    /// Nothing new is started, for these reasons: cordon, holds, still attaching.
+    /// Nothing is started, restarted or replaced, for these reasons: holds, the daemon is ending.
     pub holds: Vec<String>,
+    /// Nothing new is started for this reason: what runs goes on, and is restarted when it fails.
+    pub cordoned: Option<String>,
+    /// It is not known yet what runs already: nothing at all is done.
+    pub attaching: bool,
 }
 
 /// Why something should not run, and how gently it goes down.
@@ -47,9 +53,10 @@ pub struct DesiredWorker {
     pub unplaceable: Option<String>,
 }
 
-/// Joins configuration and decisions. `limits` have been checked when they were set.
-pub fn desired(config: &Config, node: &NodeRecord) -> Desired {
-    let workers = config
+/// Joins configuration and decisions. `limits` have been checked when they were set; `former` spares making digests of
+/// definitions that have not changed.
+pub fn desired(config: &Config, node: &NodeRecord, former: &Desired) -> Desired {
+    let workers: BTreeMap<_, _> = config
         .workers
         .iter()
         .map(|(name, def)| {
@@ -61,7 +68,10 @@ pub fn desired(config: &Config, node: &NodeRecord) -> Desired {
             let limits = node.limits.get(name).map_or(def.resources, |set| crate::limits::apply(def.resources, set));
             let worker = DesiredWorker {
                 def: def.clone(),
-                digest: def.run_digest().into(),
+                digest: match former.workers.get(name) {
+                    Some(f) if Arc::ptr_eq(&f.def, def) => Arc::clone(&f.digest),
+                    _ => def.run_digest().into(),
+                },
                 limits,
                 indices,
                 unplaceable: unplaceable(config, def),
@@ -69,13 +79,23 @@ pub fn desired(config: &Config, node: &NodeRecord) -> Desired {
             (name.clone(), worker)
         })
         .collect();
+    let mut together: BTreeMap<TeamName, Vec<WorkerName>> =
+        config.teams.iter().filter(|(_, t)| t.fail_together).map(|(n, _)| (n.clone(), Vec::new())).collect();
+    for (name, def) in &config.workers {
+        if let Some(members) = together.get_mut(&def.team) {
+            members.push(name.clone());
+        }
+    }
     Desired {
         workers,
         stopped: node.stopped.clone(),
+        draining: node.draining.clone(),
         paused: node.paused.clone(),
-        together: config.teams.iter().filter(|(_, t)| t.fail_together).map(|(n, _)| n.clone()).collect(),
+        together,
         all_off: node.drained.as_ref().map(|why| Off { reason: format!("node drained: {why}"), drain: true }),
-        holds: node.cordoned.iter().map(|why| format!("node cordoned: {why}")).collect(),
+        holds: Vec::new(),
+        cordoned: node.cordoned.as_ref().map(|why| format!("node cordoned: {why}")),
+        attaching: false,
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Timer {
     Start,
     /// Up for long enough: failures are forgotten.
     Settle,
+    /// PID 1's dead-man restart comes near: it is disarmed now.
+    Disarm,
 }
 
 impl Timer {
@@ -36,6 +38,7 @@ impl Timer {
             Timer::DrainPoll => "drain condition",
             Timer::Start => "start",
             Timer::Settle => "settle",
+            Timer::Disarm => "disarm",
         }
     }
 }
@@ -56,6 +59,13 @@ impl Timers {
         self.due.insert((at, id.clone(), timer));
     }
 
+    /// Moves a timer that is set to a later time.
+    pub fn extend(&mut self, id: &ReplicaId, timer: Timer, at: Mono) {
+        if self.get(id, timer).is_some_and(|old| old < at) {
+            self.set(id, timer, at);
+        }
+    }
+
     /// Removes a timer.
     pub fn clear(&mut self, id: &ReplicaId, timer: Timer) {
         if let Some(old) = self.at.remove(&(id.clone(), timer)) {
@@ -74,6 +84,7 @@ impl Timers {
             Timer::DrainPoll,
             Timer::Start,
             Timer::Settle,
+            Timer::Disarm,
         ] {
             self.clear(id, timer);
         }

@@ -26,14 +26,19 @@ impl Core {
                     r.port_asked = true;
                 }
                 self.emit(Effect::AllocatePort(id.clone()));
-                self.set_waits(id, Some("waits for a free port".into()));
+                self.mark(id);
             }
             Action::Start => {
                 self.transition(id, Input::Start, reason);
             }
             Action::Stop => self.end_run(id, Input::Stop, reason),
             Action::Drain => self.end_run(id, Input::Drain, reason),
-            Action::Replace { drain } => self.end_run(id, if drain { Input::Drain } else { Input::Stop }, reason),
+            Action::Replace { drain: true } => {
+                self.node.replacing.insert(id.clone(), reason.to_owned());
+                self.persist();
+                self.end_run(id, Input::Drain, reason);
+            }
+            Action::Replace { drain: false } => self.end_run(id, Input::Stop, reason),
             Action::SetLimits(limits) => {
                 let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
                     return;
@@ -41,7 +46,9 @@ impl Core {
                 live.limits = limits;
                 if let Some(run) = live.run {
                     self.emit(Effect::SetLimits { replica: id.clone(), run, limits });
+                    self.keep_live(id);
                 }
+                self.mark(id);
             }
             Action::Pause => {
                 self.transition(id, Input::Pause, reason);
@@ -63,8 +70,9 @@ impl Core {
                 self.mark(id);
             }
             Action::Forget => {
+                self.disarm(id);
                 self.timers.clear_all(id);
-                self.damping.remove(id);
+                self.leave_damping(id);
                 self.touch(id);
                 self.replicas.remove(id);
                 self.emit(Effect::Forget(id.clone()));
@@ -100,8 +108,8 @@ impl Core {
         replica.def = Some(worker.def.clone());
         replica.not_before = None;
         replica.wish = None;
+        replica.armed = None;
         replica.start_reason.clear();
-        replica.drain_asked = false;
         replica.refused = None;
         replica.early_ready = false;
         replica.live = Some(Live {
@@ -129,6 +137,7 @@ impl Core {
             doom: Doom::None,
             drain_until: None,
         });
+        self.timers.clear(id, Timer::Disarm);
         self.timers.set(id, Timer::State, now.mono + LAUNCH_LIMIT);
         self.emit(Effect::Start { token, spec });
     }
@@ -144,6 +153,7 @@ impl Core {
         live.freezing = true;
         live.frozen = true;
         live.isolated = deny;
+        self.leave_damping(id);
         if deny {
             self.emit(Effect::Network { replica: id.clone(), run, deny: true });
         }
@@ -155,20 +165,28 @@ impl Core {
 
     /// Act: thaw, and look at it with fresh eyes.
     pub(super) fn thaw(&mut self, id: &ReplicaId) {
+        let ready_timeout = self.def(id).map(|d| d.ready.timeout);
         let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
             return;
         };
         let Some(run) = live.run else { return };
         live.freezing = true;
         live.frozen = false;
-        live.isolated = false;
+        let once_ready = live.start_time.is_some();
+        if std::mem::take(&mut live.isolated) {
+            self.emit(Effect::Network { replica: id.clone(), run, deny: false });
+        }
         self.emit(Effect::Thaw(id.clone(), run));
         self.append(id, crate::persist::RunEntry::Frozen { frozen: false, isolated: false });
         self.notice(Kind::WorkerResumed, id, "thawed");
-        if self.replicas.get(id).and_then(|r| r.live.as_ref()).is_some_and(|l| !l.ready) {
+        if !once_ready {
             self.set_state(id, State::Starting);
+            if let Some(span) = ready_timeout {
+                self.timers.set(id, Timer::State, self.after(span));
+            }
         }
         self.start_health(id);
+        self.judge_readiness(id);
     }
 
     /// Act: the stop signal.
@@ -194,7 +212,7 @@ impl Core {
     }
 
     /// Act: SIGKILL, again and again.
-    pub(super) fn kill(&mut self, id: &ReplicaId, reason: &str) {
+    pub(super) fn kill(&mut self, id: &ReplicaId, from: State, reason: &str) {
         self.clear_health_timers(id);
         self.timers.clear(id, Timer::DrainPoll);
         self.timers.set(id, Timer::State, self.after(KILL_AGAIN));
@@ -206,7 +224,10 @@ impl Core {
         }
         if let Some(run) = live.run {
             self.emit(Effect::Kill { replica: id.clone(), run });
-            self.notice(Kind::StopIgnored, id, reason);
+            // A process that nothing can kill is told once.
+            if from != State::Killing {
+                self.notice(Kind::StopIgnored, id, reason);
+            }
         }
     }
 
@@ -225,13 +246,6 @@ impl Core {
                 self.transition(id, Input::Deadline, "it is still there after the grace and SIGKILL");
             }
             Some(State::Down | State::Up | State::Paused) | None => {}
-        }
-    }
-
-    /// Corrects the state without an input of the table: only between Starting and Up, after a thaw or an adoption.
-    pub(super) fn set_state(&mut self, id: &ReplicaId, state: State) {
-        if let Some(replica) = self.replicas.get_mut(id) {
-            replica.state = state;
         }
     }
 }

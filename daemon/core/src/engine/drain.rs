@@ -29,9 +29,14 @@ impl Core {
             return;
         };
         let frozen = std::mem::take(&mut live.frozen);
+        let isolated = std::mem::take(&mut live.isolated);
         let Some(run) = live.run else { return };
+        if isolated {
+            self.emit(Effect::Network { replica: id.clone(), run, deny: false });
+        }
         if frozen {
             self.emit(Effect::Thaw(id.clone(), run));
+            self.append(id, crate::persist::RunEntry::Frozen { frozen: false, isolated: false });
         }
         let Some(drain) = drain else {
             self.timers.set(id, Timer::DrainPoll, now);
@@ -122,7 +127,7 @@ impl Core {
         }
     }
 
-    fn set_state_reason(&mut self, id: &ReplicaId, reason: String) {
+    pub(super) fn set_state_reason(&mut self, id: &ReplicaId, reason: String) {
         if let Some(replica) = self.replicas.get_mut(id) {
             replica.reason = reason;
         }

@@ -65,6 +65,9 @@ impl Core {
         if let Some(probe) = &def.readiness {
             self.timers.set(id, Timer::Readiness, now + probe.initial_delay);
         }
+        if self.replicas.get(id).and_then(|r| r.live.as_ref()).is_some_and(|l| l.start_time.is_some()) {
+            self.arm_settle(id);
+        }
     }
 
     pub(super) fn clear_health_timers(&mut self, id: &ReplicaId) {
@@ -192,11 +195,11 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        let (state, was) = (replica.state, replica.is_ready());
+        let state = replica.state;
         let Some(live) = replica.live.as_mut() else {
             return;
         };
-        if live.ready == ready && (state == State::Up || !ready) {
+        if live.ready == ready {
             return;
         }
         live.ready = ready;
@@ -204,14 +207,12 @@ impl Core {
         if first {
             live.start_time = Some(now.mono.since(live.started.mono));
         }
-        if !ready {
-            live.notified_ready = false;
-        }
         let adopted = live.adopted;
         if state == State::Starting {
             self.transition(id, Input::Ready, why);
         } else {
-            self.count(id, state, was);
+            self.count(id);
+            self.set_state_reason(id, why.to_owned());
         }
         self.append(id, RunEntry::Ready(ready));
         if first {
@@ -226,9 +227,20 @@ impl Core {
         self.mark(id);
     }
 
-    /// `ready.timeout` is over.
+    /// `ready.timeout` is over. An adopted run is not judged by it: the daemon before may have heard its READY=1 and
+    /// ended before it could write that down. It counts as told, and its probes decide from here on.
     pub(super) fn ready_overdue(&mut self, id: &ReplicaId) {
         let Some(def) = self.def(id) else { return };
+        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()).filter(|l| l.adopted) {
+            live.notified_ready = true;
+            self.judge_readiness(id);
+            let now = self.now.mono;
+            if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()).filter(|l| !l.ready) {
+                live.start_time.get_or_insert(now.since(live.started.mono));
+                self.transition(id, Input::Ready, "adopted; its readiness probe has not passed yet");
+            }
+            return;
+        }
         let span = crate::restart::span(def.ready.timeout);
         if !self.condemn(id, Cause::ReadyTimeout, &format!("not ready after {span}")) {
             self.timers.set(id, Timer::State, self.after(def.ready.timeout));

@@ -12,15 +12,19 @@
 
 mod apply;
 mod attach;
+mod check;
 mod command;
 mod drain;
 mod ending;
 mod health;
 mod node;
 mod operation;
+mod reconcile;
 mod report;
+mod settle;
 mod spec;
 mod view;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -28,23 +32,24 @@ mod tests;
 pub use operation::Operation;
 
 use crate::config::Config;
-use crate::desired::{self, Desired};
+use crate::desired::Desired;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{OperationId, ReplicaId, TeamName, WorkerName};
 use crate::notice::{Kind, Notice};
 use crate::persist::{NodeRecord, Restored, RunEntry};
-use crate::plan::{self, Action, Decision, Tally, View};
-use crate::replica::{Act, Input, Replica, State, Step, step};
+use crate::plan::{self, Action, Decision, GoingDown, Tally, View};
+use crate::replica::{Replica, State};
 use crate::restart::bucket::Bucket;
 use crate::restart::damping::Damping;
 use crate::rng::Rng;
 use crate::status::{PlannedAction, WorkerStatus};
 use crate::time::{Deadline, Mono, Now};
-use crate::timers::{Timer, Timers};
+use crate::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use waiting::Waiting;
 
 /// What the shell knows of the machine and tells the core once.
 #[derive(Debug, Clone, Default)]
@@ -86,8 +91,10 @@ pub struct Core {
     phase_since: Now,
     replicas: BTreeMap<ReplicaId, Replica>,
     tally: BTreeMap<WorkerName, Tally>,
-    going_down: BTreeSet<WorkerName>,
+    live: u32,
+    going_down: GoingDown,
     settled: BTreeSet<WorkerName>,
+    unsettled: BTreeSet<(i32, WorkerName)>,
     failing_teams: BTreeMap<TeamName, String>,
     damping: Damping,
     bucket: Bucket,
@@ -98,6 +105,8 @@ pub struct Core {
     components: BTreeMap<&'static str, String>,
     seen: BTreeSet<ReplicaId>,
     dirty: BTreeSet<ReplicaId>,
+    waiting: Waiting,
+    next_turn: Option<Mono>,
     touched: BTreeSet<ReplicaId>,
     stale_views: BTreeSet<WorkerName>,
     views: BTreeMap<WorkerName, Arc<WorkerStatus>>,
@@ -107,9 +116,11 @@ pub struct Core {
     ignored: u64,
     exit_info: Option<crate::exit::ExitInfo>,
     hurry: bool,
+    drained_said: bool,
     exited: bool,
     now: Now,
     out: Vec<Effect>,
+    persist_at: Option<usize>,
 }
 
 impl Core {
@@ -127,8 +138,10 @@ impl Core {
             phase_since: now,
             replicas: BTreeMap::new(),
             tally: BTreeMap::new(),
-            going_down: BTreeSet::new(),
+            live: 0,
+            going_down: GoingDown::default(),
             settled: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             failing_teams: BTreeMap::new(),
             timers: Timers::default(),
             operations: BTreeMap::new(),
@@ -137,6 +150,8 @@ impl Core {
             components: BTreeMap::new(),
             seen: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            waiting: Waiting::default(),
+            next_turn: None,
             touched: BTreeSet::new(),
             stale_views: BTreeSet::new(),
             views: BTreeMap::new(),
@@ -146,9 +161,11 @@ impl Core {
             ignored: 0,
             exit_info: None,
             hurry: false,
+            drained_said: restored.node.drained.is_some(),
             exited: false,
             now,
             out: Vec::new(),
+            persist_at: None,
         };
         core.restore(restored);
         core.refresh_desired();
@@ -180,13 +197,22 @@ impl Core {
         self.check_teams();
         self.reconcile();
         self.check_operations();
+        self.check_drained();
         self.check_ending();
+        self.next_turn = self.waiting.has_turns().then(|| self.bucket.ready_at(now.mono));
+        if let Some(at) = self.persist_at.take() {
+            let record = Effect::Persist(Arc::new(self.node.clone()));
+            if let Some(place) = self.out.get_mut(at) {
+                *place = record;
+            }
+        }
         std::mem::take(&mut self.out)
     }
 
     /// When the core wants to be called next. Changes only by [`Core::handle`].
     pub fn deadline(&self) -> Option<Deadline> {
-        self.timers.next()
+        let turn = self.next_turn.map(|at| Deadline { at, why: "start rate" });
+        self.timers.next().into_iter().chain(turn).min_by_key(|d| d.at)
     }
 
     /// What would be done now, or with another configuration, and what is in the way. Changes nothing.
@@ -205,7 +231,7 @@ impl Core {
                     trial.apply(&id, action, &reason);
                     (word, reason)
                 }
-                Decision::Wait(reason, _) => ("wait", reason),
+                Decision::Wait(wait) => ("wait", wait.reason),
             };
             planned.push(PlannedAction { action: action.into(), target: id.to_string(), reason });
         }
@@ -234,201 +260,10 @@ impl Core {
             replicas: &self.replicas,
             going_down: &self.going_down,
             tally: &self.tally,
-            settled: &self.settled,
+            unsettled: &self.unsettled,
             failing_teams: &self.failing_teams,
             damping: &self.damping,
             bucket: &self.bucket,
-        }
-    }
-
-    /// Joins configuration and decisions anew, makes missing replicas and looks at all of them again.
-    fn refresh_desired(&mut self) {
-        self.desired = desired::desired(&self.config, &self.node);
-        match self.phase {
-            Phase::Attaching => self.desired.holds.insert(0, "waits for the list of what runs already".into()),
-            Phase::Ending { workers: true } => {
-                let off = desired::Off { reason: "reeved is ending".into(), drain: !self.node_hurry() };
-                self.desired.all_off = Some(off);
-            }
-            Phase::Ending { workers: false } => self.desired.holds.insert(0, "reeved is ending".into()),
-            Phase::Running => {}
-        }
-        self.desired.holds.extend(self.holds.values().map(|(who, why)| format!("held by {who}: {why}")));
-        for (name, worker) in &self.desired.workers {
-            for index in &worker.indices {
-                let id = ReplicaId::new(name.clone(), *index);
-                let now = self.now;
-                self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id, now));
-            }
-        }
-        self.going_down = plan::going_down(&self.view());
-        self.mark_all();
-    }
-
-    fn mark(&mut self, id: &ReplicaId) {
-        self.dirty.insert(id.clone());
-        self.touch(id);
-    }
-
-    /// Its picture is out of date.
-    fn touch(&mut self, id: &ReplicaId) {
-        if let Some(replica) = self.replicas.get_mut(id) {
-            replica.view = None;
-        }
-        if !self.stale_views.contains(&id.worker) {
-            self.stale_views.insert(id.worker.clone());
-        }
-        if !self.operations.is_empty() {
-            self.touched.insert(id.clone());
-        }
-    }
-
-    fn mark_all(&mut self) {
-        self.dirty = self.replicas.keys().cloned().collect();
-        self.touched.extend(self.dirty.iter().cloned());
-        self.stale_views.extend(self.replicas.keys().map(|id| id.worker.clone()));
-        self.stale_views.extend(self.views.keys().cloned());
-        self.replicas.values_mut().for_each(|r| r.view = None);
-    }
-
-    fn mark_worker(&mut self, name: &WorkerName) {
-        for id in self.ids_of(name) {
-            self.dirty.insert(id);
-        }
-    }
-
-    /// Looks again at those that wait for something.
-    fn mark_waiting(&mut self) {
-        self.dirty.extend(self.replicas.values().filter(|r| r.waits.is_some()).map(|r| r.id.clone()));
-    }
-
-    fn ids_of(&self, name: &WorkerName) -> Vec<ReplicaId> {
-        let first = ReplicaId::new(name.clone(), 0);
-        let last = ReplicaId::new(name.clone(), u32::MAX);
-        self.replicas.range(first..=last).map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Decides about every dirty replica, and carries it out, until nothing is left to decide.
-    fn reconcile(&mut self) {
-        while let Some(id) = self.dirty.pop_first() {
-            match plan::decide(&self.view(), &id, self.now.mono) {
-                Decision::Act(action, reason) => {
-                    self.set_waits(&id, None);
-                    self.apply(&id, action, &reason);
-                }
-                Decision::Wait(reason, until) => {
-                    self.set_waits(&id, Some(reason));
-                    match until {
-                        Some(at) => self.timers.set(&id, Timer::Start, at),
-                        None => self.timers.clear(&id, Timer::Start),
-                    }
-                }
-                Decision::Content => self.set_waits(&id, None),
-            }
-        }
-    }
-
-    fn set_waits(&mut self, id: &ReplicaId, waits: Option<String>) {
-        let off = plan::off(&self.view(), id).is_some();
-        let Some(replica) = self.replicas.get_mut(id) else {
-            return;
-        };
-        let to_start = waits.is_some() && !off;
-        if replica.waits != waits || replica.waits_to_start != to_start {
-            replica.waits_to_start = to_start;
-            replica.waits = waits;
-            self.touch(id);
-        }
-    }
-
-    /// Lets the table answer, and does what it says. `true` when something happened.
-    fn transition(&mut self, id: &ReplicaId, input: Input, reason: &str) -> bool {
-        let Some(replica) = self.replicas.get_mut(id) else {
-            return false;
-        };
-        let (to, act) = match step(replica.state, input) {
-            Step::Go(to, act) => (to, act),
-            Step::Ignored(_) => {
-                self.ignored = self.ignored.saturating_add(1);
-                return false;
-            }
-        };
-        let (from, was_ready) = (replica.state, replica.is_ready());
-        replica.state = to;
-        if from != to {
-            replica.since = self.now;
-        }
-        replica.reason = reason.to_owned();
-        replica.waits = None;
-        self.timers.clear(id, Timer::State);
-        self.act(id, act, reason);
-        self.count(id, from, was_ready);
-        self.mark(id);
-        true
-    }
-
-    fn act(&mut self, id: &ReplicaId, act: Act, reason: &str) {
-        match act {
-            Act::Launch => self.launch(id),
-            Act::Begin => self.begin(id),
-            Act::Enter => {}
-            Act::Fail | Act::End => self.over(id),
-            Act::Freeze => self.freeze(id),
-            Act::Thaw => self.thaw(id),
-            Act::Notice => self.drain_notice(id, reason),
-            Act::Save => self.save_state(id),
-            Act::Terminate => self.terminate(id),
-            Act::Kill => self.kill(id, reason),
-        }
-    }
-
-    /// Keeps the counts of the worker, and wakes whoever waits for a change of them.
-    fn count(&mut self, id: &ReplicaId, from: State, was_ready: bool) {
-        let Some(replica) = self.replicas.get(id) else {
-            return;
-        };
-        let (live, ready) = (replica.state.is_live(), replica.is_ready());
-        if from.is_live() == live && was_ready == ready {
-            return;
-        }
-        let wanted = self.desired.workers.get(&id.worker).map_or(0, |w| w.indices.len());
-        let tally = self.tally.entry(id.worker.clone()).or_default();
-        let before = *tally;
-        tally.live = tally.live + u32::from(live) - u32::from(from.is_live());
-        tally.ready = tally.ready + u32::from(ready) - u32::from(was_ready);
-        let after = *tally;
-        if live && !from.is_live() {
-            self.going_down.remove(&id.worker);
-        }
-        let settles = after.ready as usize >= wanted && wanted > 0 && self.settled.insert(id.worker.clone());
-        if after.live == 0 && before.live > 0 && self.going_down.contains(&id.worker) {
-            self.settled.remove(&id.worker);
-        }
-        if settles || (before.ready == 0) != (after.ready == 0) || (before.live > 0 && after.live == 0) {
-            self.mark_waiting();
-        } else if ready != was_ready && self.has_waiting_replacement(&id.worker) {
-            self.mark_worker(&id.worker.clone());
-        }
-    }
-
-    fn has_waiting_replacement(&self, name: &WorkerName) -> bool {
-        let first = ReplicaId::new(name.clone(), 0);
-        let last = ReplicaId::new(name.clone(), u32::MAX);
-        self.replicas.range(first..=last).any(|(_, r)| r.state.is_running() && r.waits.is_some())
-    }
-
-    fn fire(&mut self, id: &ReplicaId, timer: Timer) {
-        match timer {
-            Timer::State => self.state_deadline(id),
-            Timer::Liveness => self.probe_due(id, crate::event::ProbeKind::Liveness),
-            Timer::Readiness => self.probe_due(id, crate::event::ProbeKind::Readiness),
-            Timer::Watchdog => self.watchdog_expired(id),
-            Timer::Progress => self.progress_expired(id),
-            Timer::DrainPoll => self.drain_poll(id),
-            Timer::Start => {
-                self.dirty.insert(id.clone());
-            }
-            Timer::Settle => self.settle_due(id),
         }
     }
 
@@ -445,8 +280,13 @@ impl Core {
         self.out.push(Effect::Notice(Notice::replica(kind, id, run, reason)));
     }
 
+    /// Keeps the node's record. Once for an event, where it was first wanted: what was decided stands on disk before
+    /// anything that follows from it is done.
     fn persist(&mut self) {
-        self.out.push(Effect::Persist(Arc::new(self.node.clone())));
+        if self.persist_at.is_none() {
+            self.persist_at = Some(self.out.len());
+            self.out.push(Effect::Persist(Arc::default()));
+        }
     }
 
     fn after(&self, span: Duration) -> Mono {

@@ -1,7 +1,7 @@
 //! The node as a whole: reload, components, suspend, ports, the end.
 
 use super::{Core, Phase};
-use crate::config::{Config, Share};
+use crate::config::{Config, Share, Worker};
 use crate::effect::Effect;
 use crate::ids::ReplicaId;
 use crate::notice::{Kind, Notice};
@@ -10,6 +10,19 @@ use crate::replica::State;
 use crate::timers::Timer;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Between two requests for a port.
+const PORT_AGAIN: Duration = Duration::from_secs(5);
+
+/// Whether a worker is another one to whoever runs or watches it. How many there are, and when they start, is not.
+fn differs(old: &Worker, new: &Worker) -> bool {
+    let mut same = old.clone();
+    same.replicas = new.replicas;
+    same.order = new.order;
+    same.depends_on.clone_from(&new.depends_on);
+    same.max_unavailable = new.max_unavailable;
+    same != *new
+}
 
 impl Core {
     /// A new configuration takes effect. Only replicas whose specification changed are replaced, by `plan`.
@@ -20,7 +33,7 @@ impl Core {
         let changed: Vec<_> = config
             .workers
             .iter()
-            .filter(|(name, def)| old.workers.get(*name).is_some_and(|o| o != *def))
+            .filter(|(name, def)| old.workers.get(*name).is_some_and(|o| differs(o, def)))
             .map(|(name, _)| name.clone())
             .collect();
         self.adopt_config(config);
@@ -40,7 +53,7 @@ impl Core {
     pub(super) fn adopt_config(&mut self, config: Arc<Config>) {
         let old = std::mem::replace(&mut self.config, config);
         self.damping.set_config(self.config.supervision.damping);
-        self.bucket.set_rate(self.config.supervision.restart_rate);
+        self.bucket.set_rate(self.config.supervision.restart_rate, self.now.mono);
         self.forget_stale_numbers(&old);
         self.choose_indices();
         self.refresh_desired();
@@ -62,6 +75,7 @@ impl Core {
         self.node.limits.retain(|name, _| config.workers.contains_key(name));
         self.node.indices.retain(|name, _| config.workers.contains_key(name));
         self.node.stopped.retain(|id, _| config.workers.contains_key(&id.worker));
+        self.node.draining.retain(|id| config.workers.contains_key(&id.worker));
         self.node.paused.retain(|id, _| config.workers.contains_key(&id.worker));
         if self.node != before {
             self.persist();
@@ -111,6 +125,7 @@ impl Core {
             return;
         };
         let same_run = replica.live.as_ref().is_some_and(|l| digest.as_deref() == Some(l.digest.as_str()));
+        replica.refused = None;
         if replica.state == State::Down && (replica.is_parked() || replica.not_before.is_some()) {
             replica.restart.parked = None;
             replica.restart.failures = 0;
@@ -119,10 +134,14 @@ impl Core {
             replica.crash_loop = false;
             let books = replica.restart.clone();
             self.append(id, RunEntry::Restart(books));
-        } else if same_run && matches!(replica.state, State::Starting | State::Up) {
+            self.leave_damping(id);
+            self.look_settled(&id.worker);
+        } else if same_run {
             replica.def = self.desired.workers.get(&id.worker).map(|w| w.def.clone());
-            self.start_health(id);
-            self.judge_readiness(id);
+            if matches!(replica.state, State::Starting | State::Up) {
+                self.start_health(id);
+                self.judge_readiness(id);
+            }
         }
         self.mark(id);
     }
@@ -195,15 +214,13 @@ impl Core {
             let Some(state) = self.replicas.get(&id).map(|r| r.state) else {
                 continue;
             };
-            match state {
-                State::Starting | State::Up => self.start_health(&id),
-                State::Down | State::Paused => {}
-                State::Launching
-                | State::Aborting
-                | State::Draining
-                | State::Saving
-                | State::Stopping
-                | State::Killing => {}
+            if matches!(state, State::Starting | State::Up) {
+                self.start_health(&id);
+            }
+            if let Some(until) =
+                self.replicas.get_mut(&id).and_then(|r| r.live.as_mut()).and_then(|l| l.drain_until.as_mut())
+            {
+                *until = *until + span;
             }
             if state != State::Down
                 && let Some(at) = self.timers.get(&id, Timer::State)
@@ -225,8 +242,10 @@ impl Core {
                 self.mark(id);
             }
             Err(why) => {
-                self.set_waits(id, Some(format!("no free port: {why}")));
-                self.timers.set(id, Timer::Start, self.after(Duration::from_secs(5)));
+                let later = self.now.mono + PORT_AGAIN;
+                let until = replica.not_before.take().map_or(later, |(at, _)| at.max(later));
+                replica.not_before = Some((until, format!("no free port: {why}")));
+                self.mark(id);
             }
         }
     }
@@ -252,12 +271,25 @@ impl Core {
         self.hurry
     }
 
+    /// Says once that a drain of the node is over.
+    pub(super) fn check_drained(&mut self) {
+        let Some(why) = self.node.drained.as_ref().filter(|_| self.phase == Phase::Running) else {
+            self.drained_said = false;
+            return;
+        };
+        if !self.drained_said && self.live == 0 {
+            let text = format!("{why}; no worker runs any more");
+            self.drained_said = true;
+            self.emit(Effect::Notice(Notice::node(Kind::NodeDrained, text)));
+        }
+    }
+
     /// Everything that had to end has ended.
     pub(super) fn check_ending(&mut self) {
         let Phase::Ending { workers } = self.phase else {
             return;
         };
-        if !self.exited && (!workers || self.tally.values().all(|t| t.live == 0)) {
+        if !self.exited && (!workers || self.live == 0) {
             self.exited = true;
             self.emit(Effect::Exit);
         }

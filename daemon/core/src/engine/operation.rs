@@ -1,8 +1,10 @@
 //! Long commands: which replicas must get where, and how far they are (task runs of kind `command` on the bus).
 
 use super::Core;
+use crate::effect::Effect;
 use crate::event::CommandRequest;
 use crate::ids::{OperationId, ReplicaId, RunId};
+use crate::notice::{Kind, Notice};
 use crate::replica::State;
 use crate::status::{OperationStatus, PlannedAction};
 use crate::time::Wall;
@@ -90,6 +92,10 @@ impl Core {
             dry_run: None,
         };
         self.node.operations.insert(id);
+        if operation.goal != Goal::Never {
+            let text = format!("{} by {} (task run {})", operation.what, operation.by, id.0);
+            self.emit(Effect::Notice(Notice::node(Kind::OperationStarted, text)));
+        }
         self.operations.insert(id, operation);
         self.touched.extend(ids.iter().cloned());
         self.persist();
@@ -112,7 +118,11 @@ impl Core {
                 continue;
             };
             let mut failure = None;
-            let look: Vec<_> = operation.open.iter().filter(|r| touched.contains(*r)).cloned().collect();
+            let look: Vec<_> = if touched.len() < operation.open.len() {
+                touched.iter().filter(|r| operation.open.contains(*r)).cloned().collect()
+            } else {
+                operation.open.iter().filter(|r| touched.contains(*r)).cloned().collect()
+            };
             for replica in look {
                 match self.standing(&operation, &replica) {
                     Standing::Reached => {
@@ -132,49 +142,72 @@ impl Core {
         }
     }
 
+    /// How one replica stands to the goal. What somebody has decided otherwise meanwhile will never be reached.
     fn standing(&self, operation: &Operation, id: &ReplicaId) -> Standing {
         let replica = self.replicas.get(id);
         let state = replica.map_or(State::Down, |r| r.state);
-        let reached = |yes: bool| {
-            if yes { Standing::Reached } else { Standing::Open }
-        };
-        let up = |other_than: Option<RunId>| {
-            let Some(replica) = replica else {
-                return Standing::Failed("it is gone".into());
-            };
-            if replica.is_done() || (replica.is_ready() && (other_than.is_none() || replica.run() != other_than)) {
-                return Standing::Reached;
-            }
-            if replica.is_parked() {
-                return Standing::Failed(replica.restart.parked.clone().unwrap_or_default());
-            }
-            let before = operation.faults.get(id).copied().unwrap_or(0);
-            match &replica.last_exit {
-                Some(exit) if replica.restart.restarts > before => Standing::Failed(exit.reason.clone()),
-                _ => Standing::Open,
-            }
+        let down = || match state {
+            State::Down => Standing::Reached,
+            _ if crate::plan::off(&self.view(), id).is_none() => Standing::Failed("it is wanted again".into()),
+            _ => Standing::Open,
         };
         match &operation.goal {
-            Goal::Up => up(None),
-            Goal::OtherRun(old) => up(old.get(id).copied().flatten()),
-            Goal::Down => reached(state == State::Down),
-            Goal::Scaled(kept) if kept.contains(&id.index) => up(None),
-            Goal::Scaled(_) => reached(state == State::Down),
+            Goal::Up => self.standing_up(operation, id, None),
+            Goal::OtherRun(old) => self.standing_up(operation, id, old.get(id).copied().flatten()),
+            Goal::Scaled(kept) if kept.contains(&id.index) => self.standing_up(operation, id, None),
+            Goal::Down | Goal::Scaled(_) => down(),
             Goal::Frozen => match replica.and_then(|r| r.refused.clone()) {
                 Some(why) => Standing::Failed(why),
-                None if state == State::Down => Standing::Failed("it has ended".into()),
-                None => {
-                    let live = replica.and_then(|r| r.live.as_ref());
-                    let wanted = self.desired.paused.get(id).copied();
-                    reached(state == State::Paused && live.is_some_and(|l| !l.freezing && Some(l.isolated) == wanted))
-                }
+                None if state == State::Down || state.is_ending() => Standing::Failed("it has ended".into()),
+                None => match self.desired.paused.get(id) {
+                    None => Standing::Failed("it was resumed meanwhile".into()),
+                    Some(wanted) => {
+                        let live = replica.and_then(|r| r.live.as_ref());
+                        let frozen = live.is_some_and(|l| l.frozen && !l.freezing && l.isolated == *wanted);
+                        if state == State::Paused && frozen { Standing::Reached } else { Standing::Open }
+                    }
+                },
             },
+            Goal::Thawed if self.desired.paused.contains_key(id) => {
+                Standing::Failed("it was paused again meanwhile".into())
+            }
             Goal::Thawed => {
                 let freezing = replica.and_then(|r| r.live.as_ref()).is_some_and(|l| l.freezing || l.isolated);
-                reached(state != State::Paused && !freezing)
+                if state == State::Paused || freezing { Standing::Open } else { Standing::Reached }
             }
             Goal::Never => Standing::Open,
         }
+    }
+
+    /// Ready, or done, in another run than this one.
+    fn standing_up(&self, operation: &Operation, id: &ReplicaId, other_than: Option<RunId>) -> Standing {
+        let Some(replica) = self.replicas.get(id) else {
+            return Standing::Failed("it is gone".into());
+        };
+        if let Some(off) = crate::plan::off(&self.view(), id).filter(|_| !self.failing(id)) {
+            return Standing::Failed(format!("it is not wanted any more: {}", off.reason));
+        }
+        if replica.is_done() || (replica.is_ready() && (other_than.is_none() || replica.run() != other_than)) {
+            return Standing::Reached;
+        }
+        if self.desired.paused.contains_key(id) {
+            return Standing::Failed("it was paused meanwhile".into());
+        }
+        if let Some(why) = &replica.restart.parked {
+            return Standing::Failed(why.clone());
+        }
+        let before = operation.faults.get(id).copied().unwrap_or(0);
+        match &replica.last_exit {
+            Some(exit) if replica.restart.restarts > before => Standing::Failed(exit.reason.clone()),
+            _ => Standing::Open,
+        }
+    }
+
+    /// Its team goes down only to come up again.
+    fn failing(&self, id: &ReplicaId) -> bool {
+        self.desired.workers.get(&id.worker).is_some_and(|w| self.failing_teams.contains_key(&w.def.team))
+            && !self.desired.stopped.contains_key(id)
+            && self.desired.all_off.is_none()
     }
 
     pub(super) fn end_operation(&mut self, id: OperationId, result: &'static str, message: &str) {
@@ -185,6 +218,10 @@ impl Core {
         operation.ended = Some(wall);
         operation.result = result;
         message.clone_into(&mut operation.message);
+        if operation.goal != Goal::Never {
+            let text = format!("{} (task run {}): {result}, {message}", operation.what, id.0);
+            self.emit(Effect::Notice(Notice::node(Kind::OperationFinished, text)));
+        }
         self.node.operations.remove(&id);
         self.ended_operations.push_back(id);
         while self.ended_operations.len() > KEPT {
@@ -251,8 +288,6 @@ impl Core {
     }
 
     fn says(&self, id: &ReplicaId) -> String {
-        self.replicas.get(id).map_or_else(String::new, |r| {
-            format!("{}, {}", super::view::word(r), r.waits.as_deref().unwrap_or(&r.reason))
-        })
+        self.replicas.get(id).map_or_else(String::new, |r| format!("{}, {}", super::view::word(r), r.says()))
     }
 }

@@ -1,13 +1,13 @@
 //! What the launcher reports.
 
-use super::Core;
+use super::{Core, Phase};
 use crate::effect::Effect;
 use crate::event::{Applied, LauncherEvent, Notification};
 use crate::exit::{Cause, ExitInfo, ExitStatus};
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::Kind;
 use crate::persist::{LiveRun, RunEntry};
-use crate::replica::{Input, State};
+use crate::replica::{Input, Replica, State};
 use crate::restart::Doom;
 use crate::timers::Timer;
 
@@ -39,11 +39,7 @@ impl Core {
     fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
         self.seen.insert(id.clone());
         if !self.expects(id, token) {
-            // Too late: the attempt was given up. Nobody will ever ask for this run again, so it must not live.
-            if self.replicas.get(id).and_then(crate::replica::Replica::run) != Some(run) {
-                self.emit(Effect::Kill { replica: id.clone(), run });
-            }
-            return;
+            return self.came_too_late(id, run);
         }
         let now = self.now;
         let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
@@ -53,17 +49,7 @@ impl Core {
         live.pid = Some(pid);
         live.cgroup.clone_from(&cgroup);
         live.started = now;
-        let stored = LiveRun {
-            run,
-            started: now.wall,
-            digest: live.digest.clone(),
-            pid,
-            cgroup,
-            ready: false,
-            frozen: false,
-            isolated: false,
-        };
-        self.append(id, RunEntry::Started(stored));
+        self.keep_live(id);
         let reason = self.replicas.get(id).map(|r| r.reason.clone()).unwrap_or_default();
         let again = self.replicas.get(id).is_some_and(|r| r.restart.failures > 0);
         self.transition(id, Input::Launched, &reason);
@@ -71,6 +57,52 @@ impl Core {
         if !again {
             self.notice(Kind::WorkerStarted, id, reason);
         }
+    }
+
+    /// The attempt was given up. Nobody will ever ask for this run again, so it must not live; until it is gone nothing
+    /// else starts.
+    fn came_too_late(&mut self, id: &ReplicaId, run: RunId) {
+        let now = self.now;
+        let replica = self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id.clone(), now));
+        if replica.run() == Some(run) {
+            return;
+        }
+        replica.strays.insert(run);
+        self.emit(Effect::Kill { replica: id.clone(), run });
+        self.mark(id);
+    }
+
+    /// A run that came too late is gone.
+    pub(super) fn stray_ended(&mut self, id: &ReplicaId, run: RunId, info: &ExitInfo) {
+        let text = "it came up after its start was given up, and was killed";
+        let cause = Cause::StartFailed(text.into());
+        let last = self.replicas.get(id).and_then(|r| r.last_exit.clone());
+        let record = self.record(id, run, None, info, cause, true, text.into());
+        self.keep_record(id, record);
+        if let Some(replica) = self.replicas.get_mut(id) {
+            replica.last_exit = last.or(replica.last_exit.take());
+            replica.strays.remove(&run);
+        }
+        self.mark(id);
+    }
+
+    /// Stores the live run as it is now.
+    pub(super) fn keep_live(&mut self, id: &ReplicaId) {
+        let Some(live) = self.replicas.get(id).and_then(|r| r.live.as_ref()) else {
+            return;
+        };
+        let Some(run) = live.run else { return };
+        let stored = LiveRun {
+            run,
+            started: live.started.wall,
+            digest: super::spec::write_digest(&live.digest, &live.limits),
+            pid: live.pid.unwrap_or(0),
+            cgroup: live.cgroup.clone(),
+            ready: live.ready,
+            frozen: live.frozen,
+            isolated: live.isolated,
+        };
+        self.append(id, RunEntry::Started(stored));
     }
 
     /// Act: a run has begun or was adopted.
@@ -104,8 +136,17 @@ impl Core {
     }
 
     fn exited(&mut self, id: &ReplicaId, run: RunId, info: &ExitInfo) {
-        let known = self.replicas.get(id).and_then(crate::replica::Replica::run) == Some(run);
-        if !known {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        if replica.strays.contains(&run) {
+            return self.stray_ended(id, run, info);
+        }
+        if replica.expected.as_ref().is_some_and(|stored| stored.run == run) {
+            let stored = replica.expected.take();
+            return self.ended_away(id, run, stored.as_ref(), info);
+        }
+        if replica.run() != Some(run) {
             self.ignored = self.ignored.saturating_add(1);
             return;
         }
@@ -116,6 +157,7 @@ impl Core {
             ExitStatus::Unknown => "status unknown".into(),
         };
         self.transition(id, Input::Exited, &text);
+        self.exit_info = None;
     }
 
     fn applied(&mut self, id: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
@@ -128,6 +170,9 @@ impl Core {
         match (what, result) {
             (Applied::Freeze, Ok(())) => {
                 live.freezing = false;
+                if replica.state != State::Paused {
+                    return;
+                }
                 let kind = if live.isolated { Kind::WorkerIsolated } else { Kind::WorkerPaused };
                 let why = self.pause_reason(id);
                 self.notice(kind, id, why);
@@ -139,17 +184,12 @@ impl Core {
             }
             (Applied::Freeze, Err(why)) => {
                 live.freezing = false;
-                live.frozen = false;
                 replica.refused = Some(why.clone());
                 self.node.paused.remove(id);
                 self.desired.paused.remove(id);
                 self.persist();
-                self.append(id, RunEntry::Frozen { frozen: false, isolated: false });
                 self.notice(Kind::LimitsRefused, id, format!("cannot be frozen: {why}"));
                 self.transition(id, Input::Resume, "it cannot be frozen");
-                if let Some(r) = self.replicas.get_mut(id) {
-                    r.refused = Some(why);
-                }
             }
             (Applied::Thaw, Err(why)) => {
                 live.freezing = false;
@@ -157,6 +197,18 @@ impl Core {
             }
             (Applied::Limits, Err(why)) => self.notice(Kind::LimitsRefused, id, format!("limits not set: {why}")),
             (Applied::Network, Err(why)) => {
+                // Paused it may be, isolated it is not.
+                if let Some(deny) = self.node.paused.get_mut(id).filter(|deny| **deny) {
+                    *deny = false;
+                    live.isolated = false;
+                    self.desired.paused.insert(id.clone(), false);
+                    let frozen = live.frozen;
+                    self.persist();
+                    self.append(id, RunEntry::Frozen { frozen, isolated: false });
+                }
+                let Some(replica) = self.replicas.get_mut(id) else {
+                    return;
+                };
                 replica.refused = Some(why.clone());
                 self.notice(Kind::LimitsRefused, id, format!("not cut off the network: {why}"));
             }
@@ -170,8 +222,9 @@ impl Core {
             return;
         };
         let state = replica.state;
-        if state == State::Launching && message.ready {
-            replica.early_ready = true;
+        // It may come before the launcher's own report, or before the list after a restart of the daemon.
+        if message.ready && replica.live.as_ref().is_none_or(|l| l.run.is_none()) {
+            replica.early_ready = state == State::Launching || self.phase == Phase::Attaching;
         }
         let Some(live) = replica.live.as_mut() else {
             return;
@@ -197,10 +250,11 @@ impl Core {
             live.progress = message.progress;
         }
         if let Some(span) = message.extend_timeout {
+            // A start and a silence may be extended; a drain and a stop have deadlines of their own.
             let at = now.mono + span;
             for timer in [Timer::State, Timer::Watchdog] {
-                if self.timers.get(id, timer).is_some_and(|old| old < at) {
-                    self.timers.set(id, timer, at);
+                if state == State::Starting || (state == State::Up && timer == Timer::Watchdog) {
+                    self.timers.extend(id, timer, at);
                 }
             }
         }
@@ -218,6 +272,9 @@ impl Core {
             self.judge_readiness(id);
         }
         if message.stopping && matches!(state, State::Starting | State::Up) {
+            if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+                live.notified_ready = false;
+            }
             self.set_ready(id, false, "it says it is stopping");
         }
     }

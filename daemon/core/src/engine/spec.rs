@@ -1,7 +1,7 @@
 //! From a definition to what a launcher needs for one run: every template replaced.
 
 use super::Site;
-use crate::config::{Check, Config, TemplateValues, expand};
+use crate::config::{Check, Config, Resources, TemplateValues, expand};
 use crate::desired::DesiredWorker;
 use crate::effect::RunSpec;
 use crate::ids::{ReplicaId, TeamName};
@@ -47,6 +47,32 @@ pub(super) fn parents(config: &Config, team: &TeamName) -> Vec<TeamName> {
         chain.insert(0, parent);
     }
     chain
+}
+
+/// The digest as it is stored with a run: with its limits, which may be changed while it lives.
+pub(super) fn write_digest(digest: &str, limits: &Resources) -> String {
+    let figure = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
+    let Resources { cpu_request, cpu_limit, memory_request, memory_limit, tasks_max, .. } = *limits;
+    let figures = [cpu_request, cpu_limit, memory_request, memory_limit, tasks_max].map(figure);
+    format!("{digest}.{}", figures.join(","))
+}
+
+/// Reads [`write_digest`] back; limits are `None` where they were not written.
+pub(super) fn read_digest(text: &str) -> (&str, Option<Resources>) {
+    let Some((digest, limits)) = text.split_once('.') else {
+        return (text, None);
+    };
+    let mut figures = limits.split(',').map(|n| n.parse::<u64>().ok());
+    let mut next = || figures.next().flatten();
+    let limits = Resources {
+        cpu_request: next(),
+        cpu_limit: next(),
+        memory_request: next(),
+        memory_limit: next(),
+        tasks_max: next(),
+        ..Resources::default()
+    };
+    (digest, Some(limits))
 }
 
 /// How long the worker may stay silent, if it has a watchdog.

@@ -4,7 +4,7 @@ use super::{Core, Phase};
 use crate::ids::{ReplicaId, WorkerName};
 use crate::replica::{Replica, State};
 use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, WorkerStatus};
-use crate::time::{Mono, Wall};
+use crate::time::Mono;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -82,19 +82,20 @@ impl Core {
     }
 
     fn replica_view(&mut self, id: &ReplicaId) -> Option<Arc<ReplicaStatus>> {
+        if let Some(view) = self.replicas.get(id)?.view.as_ref() {
+            return Some(Arc::clone(view));
+        }
         let has_units = self.site.has_units;
         let digest = self.desired.workers.get(&id.worker).map(|w| w.digest.clone());
         let stopped = crate::plan::off(&self.view(), id).is_some();
-        let next = self.timers.get(id, crate::timers::Timer::Start).map(|at| self.wall_of(at));
+        let wall_of = |at: Mono| self.now.wall.plus(at.since(self.now.mono));
+        let next = self.timers.get(id, crate::timers::Timer::Start).map(wall_of);
         let replica = self.replicas.get_mut(id)?;
-        if let Some(view) = &replica.view {
-            return Some(view.clone());
-        }
         let live = replica.live.as_ref();
         let status = ReplicaStatus {
             id: id.clone(),
             state: word(replica),
-            reason: replica.waits.clone().unwrap_or_else(|| replica.reason.clone()),
+            reason: replica.says().to_owned(),
             since: replica.since.wall,
             ready: replica.is_ready(),
             health: health(replica),
@@ -112,7 +113,10 @@ impl Core {
                 exit_code: e.exit_code,
                 signal: e.signal,
             }),
-            holds: replica.waits.iter().filter(|_| replica.state == State::Down && !stopped).cloned().collect(),
+            holds: match &replica.waits {
+                Some(wait) if replica.state == State::Down && !stopped => vec![wait.reason.clone()],
+                _ => Vec::new(),
+            },
             status_text: live.and_then(|l| l.status_text.clone()),
             active_tasks: live.and_then(|l| l.active_tasks),
             outdated: live.is_some_and(|l| digest.as_deref().is_some_and(|d| d != l.digest)),
@@ -122,18 +126,13 @@ impl Core {
         Some(view)
     }
 
-    fn wall_of(&self, at: Mono) -> Wall {
-        self.now.wall.plus(at.since(self.now.mono))
-    }
-
     fn node_view(&self) -> NodeStatus {
-        let live: u32 = self.tally.values().map(|t| t.live).sum();
         let ready: u32 = self.tally.values().map(|t| t.ready).sum();
         let wanted: usize = self.desired.workers.values().map(|w| w.indices.len()).sum();
         let (state, reason) = match (&self.phase, &self.node.drained) {
             (Phase::Attaching, _) => ("starting", "looking for what runs already".to_owned()),
             (Phase::Ending { .. }, _) => ("stopping", "asked to end".to_owned()),
-            (Phase::Running, Some(why)) if live > 0 => ("draining", why.clone()),
+            (Phase::Running, Some(why)) if self.live > 0 => ("draining", why.clone()),
             (Phase::Running, Some(why)) => ("drained", why.clone()),
             (Phase::Running, None) => match self.components.iter().next() {
                 Some((name, why)) => ("degraded", format!("{name}: {why}")),

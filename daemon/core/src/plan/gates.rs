@@ -1,6 +1,6 @@
 //! What may stand in the way of a start, a stop or a replacement.
 
-use super::{Action, Decision, View};
+use super::{Action, Decision, On, View, Wait, wait};
 use crate::desired::DesiredWorker;
 use crate::ids::{ReplicaId, WorkerName};
 use crate::replica::Replica;
@@ -13,43 +13,42 @@ pub(super) fn start(view: &View<'_>, replica: &Replica, now: Mono) -> Decision {
     let Some(worker) = view.desired.workers.get(&id.worker) else {
         return Decision::Content;
     };
-    let wait = |reason: String| Decision::Wait(reason, None);
-    if let Some(hold) = view.desired.holds.first() {
-        return wait(hold.clone());
+    let plain = |reason: &str| wait(reason, On::Nothing);
+    if !replica.strays.is_empty() {
+        return plain("a run that came too late is still ending");
+    }
+    let cordon = view.desired.cordoned.as_ref().filter(|_| !replica.resumes);
+    if let Some(hold) = view.desired.holds.first().or(cordon) {
+        return plain(hold);
     }
     if view.desired.paused.contains_key(id) {
-        return wait("paused on request; it has ended meanwhile and starts when resumed".into());
+        return plain("paused on request; it has ended meanwhile and starts when resumed");
     }
     if let Some(why) = &replica.restart.parked {
-        return wait(if replica.is_done() { "it has done its work".into() } else { why.clone() });
+        return plain(if replica.is_done() { "it has done its work" } else { why });
     }
     if let Some((at, why)) = &replica.not_before
         && *at > now
     {
-        return Decision::Wait(why.clone(), Some(*at));
+        return Decision::Wait(Wait { reason: why.clone(), until: Some(*at), on: On::Nothing });
     }
-    if let Some(why) = dependency(view, worker) {
-        return wait(why);
-    }
-    if let Some(why) = order(view, worker) {
-        return wait(why);
-    }
-    if let Some((why, until)) = team(view, worker, id, now) {
-        return Decision::Wait(why, until);
+    if let Some(shut) = dependency(view, worker).or_else(|| order(view, worker)).or_else(|| team(view, worker, id, now))
+    {
+        return Decision::Wait(shut);
     }
     if worker.def.wants_port && replica.port.is_none() {
         return if replica.port_asked {
-            wait("waits for a free port".into())
+            plain("waits for a free port")
         } else {
             Decision::Act(Action::AllocatePort, "it needs a port".into())
         };
     }
-    if let Gate::Held(until, why) = view.damping.gate(id, now) {
-        return Decision::Wait(why, until);
+    if let Gate::Held(until, reason) = view.damping.gate(id, now) {
+        return Decision::Wait(Wait { reason, until, on: On::Damping });
     }
-    let token = view.bucket.ready_at(now);
-    if token > now {
-        return Decision::Wait("start rate of the node is used up".into(), Some(token));
+    if view.bucket.ready_at(now) > now {
+        let until = Some(view.bucket.ready_at(now));
+        return Decision::Wait(Wait { reason: "start rate of the node is used up".into(), until, on: On::Turn });
     }
     Decision::Act(Action::Start, start_reason(replica))
 }
@@ -66,86 +65,50 @@ fn start_reason(replica: &Replica) -> String {
     }
 }
 
-/// A worker that counts as started without being ready: nobody wants it, or it has ended as it should.
-fn skips(view: &View<'_>, name: &WorkerName, worker: &DesiredWorker) -> bool {
-    worker.unplaceable.is_some()
-        || worker.indices.iter().all(|i| {
-            let id = ReplicaId::new(name.clone(), *i);
-            view.desired.stopped.contains_key(&id) || view.replicas.get(&id).is_some_and(Replica::is_done)
-        })
-}
-
 /// ORD-04: each dependency has a ready replica, or has done its work.
-fn dependency(view: &View<'_>, worker: &DesiredWorker) -> Option<String> {
+fn dependency(view: &View<'_>, worker: &DesiredWorker) -> Option<Wait> {
     worker.def.depends_on.iter().find_map(|name| {
         if view.tally.get(name).is_some_and(|t| t.ready > 0) {
             return None;
         }
-        let Some(other) = view.desired.workers.get(name) else {
-            return Some(format!("waits for {name}, which is not defined"));
+        let reason = match view.desired.workers.get(name) {
+            None => format!("waits for {name}, which is not defined"),
+            Some(other) if done(view, name, other) => return None,
+            Some(_) => format!("waits for {name} to be ready"),
         };
-        let done = !other.indices.is_empty()
-            && other
-                .indices
-                .iter()
-                .all(|i| view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(Replica::is_done));
-        (!done).then(|| format!("waits for {name} to be ready"))
+        Some(Wait { reason, until: None, on: On::Worker(name.clone()) })
     })
+}
+
+fn done(view: &View<'_>, name: &WorkerName, worker: &DesiredWorker) -> bool {
+    let is_done = |i: &u32| view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(Replica::is_done);
+    !worker.indices.is_empty() && worker.indices.iter().all(is_done)
 }
 
 /// ORD-04: every worker of a lower order has once been ready as a whole.
-fn order(view: &View<'_>, worker: &DesiredWorker) -> Option<String> {
-    view.desired.workers.iter().find_map(|(name, other)| {
-        let before = other.def.order < worker.def.order;
-        (before && !view.settled.contains(name) && !skips(view, name, other))
-            .then(|| format!("order {}: waits for {name} (order {}) to be ready", worker.def.order, other.def.order))
-    })
+fn order(view: &View<'_>, worker: &DesiredWorker) -> Option<Wait> {
+    let mine = worker.def.order;
+    let (order, name) = view.unsettled.first().filter(|(order, _)| *order < mine)?;
+    let reason = format!("order {mine}: waits for {name} (order {order}) to be ready");
+    Some(Wait { reason, until: None, on: On::LowerOrders })
 }
 
 /// A team that fails together starts together: nobody goes ahead of a member that still has to wait.
-fn team(view: &View<'_>, worker: &DesiredWorker, id: &ReplicaId, now: Mono) -> Option<(String, Option<Mono>)> {
-    if !view.desired.together.contains(&worker.def.team) {
-        return None;
-    }
-    view.desired.workers.iter().filter(|(_, w)| w.def.team == worker.def.team).find_map(|(name, other)| {
-        other.indices.iter().find_map(|i| {
-            let member = view.replicas.get(&ReplicaId::new(name.clone(), *i))?;
-            if member.id == *id {
-                return None;
-            }
-            if member.state.is_ending() {
-                return Some((
-                    format!("team {} restarts together: {} is still ending", worker.def.team, member.id),
-                    None,
-                ));
-            }
-            let (at, _) = member.not_before.as_ref()?;
-            (member.live.is_none() && *at > now)
-                .then(|| (format!("team {} starts together: waits for {}", worker.def.team, member.id), Some(*at)))
-        })
+fn team(view: &View<'_>, worker: &DesiredWorker, id: &ReplicaId, now: Mono) -> Option<Wait> {
+    let team = &worker.def.team;
+    let members = view.desired.together.get(team)?;
+    members.iter().flat_map(|name| of(view, name)).filter(|member| member.id != *id).find_map(|member| {
+        let shut = |reason, until| Some(Wait { reason, until, on: On::Team(team.clone()) });
+        if member.state.is_ending() {
+            return shut(format!("team {team} starts together: {} is still ending", member.id), None);
+        }
+        if member.is_parked() && !member.is_done() && super::off(view, &member.id).is_none() {
+            return shut(format!("team {team} starts together: {} is parked", member.id), None);
+        }
+        let (at, _) = member.not_before.as_ref().filter(|(at, _)| member.live.is_none() && *at > now)?;
+        super::off(view, &member.id).is_none().then_some(())?;
+        shut(format!("team {team} starts together: waits for {}", member.id), Some(*at))
     })
-}
-
-/// ORD-07: the worker that has to stop before this one, among those that are going down as a whole.
-pub(super) fn stop_order(view: &View<'_>, id: &ReplicaId) -> Option<WorkerName> {
-    if !view.going_down.contains(&id.worker) {
-        return None;
-    }
-    let mine = view.replicas.get(id)?.def.as_ref()?;
-    view.going_down
-        .iter()
-        .filter(|name| **name != id.worker && view.tally.get(name).is_some_and(|t| t.live > 0))
-        .find(|name| {
-            let Some(theirs) = first_def(view, name) else {
-                return false;
-            };
-            theirs.order > mine.order || (theirs.order == mine.order && depends(view, name, &id.worker, 16))
-        })
-        .cloned()
-}
-
-fn first_def<'a>(view: &'a View<'_>, name: &WorkerName) -> Option<&'a crate::config::Worker> {
-    of(view, name).find_map(|r| r.def.as_deref())
 }
 
 /// The worker's replicas.
@@ -155,25 +118,24 @@ fn of<'a>(view: &'a View<'_>, name: &WorkerName) -> impl Iterator<Item = &'a Rep
     view.replicas.range(first..=last).map(|(_, r)| r)
 }
 
-/// Whether `name` needs `other`, directly or not.
-fn depends(view: &View<'_>, name: &WorkerName, other: &WorkerName, depth: u8) -> bool {
-    depth > 0
-        && first_def(view, name)
-            .is_some_and(|def| def.depends_on.iter().any(|d| d == other || depends(view, d, other, depth - 1)))
-}
-
 /// DEP-06, REC-09: in a rolling change at most `max_unavailable` replicas of the worker are not ready. One that is not
 /// ready anyway may always be replaced.
 pub(super) fn rolling(view: &View<'_>, replica: &Replica) -> Option<String> {
     if !replica.is_ready() {
         return None;
     }
-    let worker = view.desired.workers.get(&replica.id.worker)?;
-    let first = ReplicaId::new(replica.id.worker.clone(), 0);
-    let last = ReplicaId::new(replica.id.worker.clone(), u32::MAX);
+    let name = &replica.id.worker;
+    let worker = view.desired.workers.get(name)?;
+    let most = worker.def.max_unavailable as usize;
+    let first = ReplicaId::new(name.clone(), 0);
+    let last = ReplicaId::new(name.clone(), u32::MAX);
     let stopped = view.desired.stopped.range(first..=last).filter(|(id, _)| worker.indices.contains(&id.index)).count();
-    let ready = view.tally.get(&replica.id.worker).map_or(0, |t| t.ready as usize);
-    let down = worker.indices.len().saturating_sub(stopped + ready);
-    (down >= worker.def.max_unavailable as usize)
-        .then(|| format!("{down} of its replicas are not ready, at most {} may be", worker.def.max_unavailable))
+    let ready = view.tally.get(name).map_or(0, |t| t.ready as usize);
+    let mut down = worker.indices.len().saturating_sub(stopped + ready);
+    if down < most {
+        // The counts know no numbers: a replica that is on its way out may still stand in them as ready.
+        let missing = |r: &&Replica| !r.is_ready() && super::off(view, &r.id).is_none();
+        down = of(view, name).filter(missing).take(most).count();
+    }
+    (down >= most).then(|| format!("{down} of its replicas are not ready, at most {most} may be"))
 }

@@ -6,6 +6,9 @@
 //! dependencies ready · order · team together · port · damping · start rate.
 
 mod gates;
+mod order;
+
+pub use order::GoingDown;
 
 use crate::config::Resources;
 use crate::desired::{Desired, Off};
@@ -24,11 +27,11 @@ pub struct View<'a> {
     /// What is.
     pub replicas: &'a BTreeMap<ReplicaId, Replica>,
     /// Workers of which every living replica should be down.
-    pub going_down: &'a BTreeSet<WorkerName>,
+    pub going_down: &'a GoingDown,
     /// Counts per worker.
     pub tally: &'a BTreeMap<WorkerName, Tally>,
-    /// Workers that have once been ready as a whole: they no longer hold back higher orders.
-    pub settled: &'a BTreeSet<WorkerName>,
+    /// Workers that hold back higher orders, with theirs: they have never been ready as a whole.
+    pub unsettled: &'a BTreeSet<(i32, WorkerName)>,
     /// Teams that are going down together, with the reason.
     pub failing_teams: &'a BTreeMap<TeamName, String>,
     /// Mass crashes.
@@ -100,10 +103,46 @@ impl Action {
 pub enum Decision {
     /// Do this.
     Act(Action, String),
-    /// Something should be done, and this is in the way; look again at that time, or when something changes.
-    Wait(String, Option<Mono>),
+    /// Something should be done, and this is in the way.
+    Wait(Wait),
     /// All is as it should be.
     Content,
+}
+
+/// What is in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// For people.
+    pub reason: String,
+    /// Look again at that time, if it can be said.
+    pub until: Option<Mono>,
+    /// Look again when this changes.
+    pub on: On,
+}
+
+/// What a replica waits for, so that a change wakes those it concerns and nobody else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum On {
+    /// Only time, the replica itself or a change of what is desired.
+    Nothing,
+    /// This worker: to be ready, or to be down.
+    Worker(WorkerName),
+    /// All lower orders to be ready.
+    LowerOrders,
+    /// All higher orders to be down.
+    HigherOrders,
+    /// Members of its team.
+    Team(TeamName),
+    /// More ready replicas of its own worker.
+    Rolling(WorkerName),
+    /// The trial of a mass crash.
+    Damping,
+    /// Its turn in the start rate of the node.
+    Turn,
+}
+
+fn wait(reason: impl Into<String>, on: On) -> Decision {
+    Decision::Wait(Wait { reason: reason.into(), until: None, on })
 }
 
 /// Decides about one replica.
@@ -111,15 +150,21 @@ pub fn decide(view: &View<'_>, id: &ReplicaId, now: Mono) -> Decision {
     let Some(replica) = view.replicas.get(id) else {
         return Decision::Content;
     };
-    let worker = view.desired.workers.get(&id.worker);
+    if view.desired.attaching {
+        return wait("waits for the list of what runs already", On::Nothing);
+    }
     match off(view, id) {
         Some(off) if replica.state == State::Down => {
-            let gone = worker.is_none_or(|w| !w.indices.contains(&id.index));
-            if gone { Decision::Act(Action::Forget, off.reason) } else { Decision::Wait(off.reason, None) }
+            let gone = view.desired.workers.get(&id.worker).is_none_or(|w| !w.indices.contains(&id.index));
+            if gone && replica.strays.is_empty() {
+                Decision::Act(Action::Forget, off.reason)
+            } else {
+                wait(off.reason, On::Nothing)
+            }
         }
         Some(off) if replica.state.is_running() || replica.state == State::Launching => {
-            if let Some(first) = gates::stop_order(view, id) {
-                return Decision::Wait(format!("{}; {first} stops first", off.reason), None);
+            if let Some((first, on)) = view.going_down.before(&id.worker) {
+                return wait(format!("{}; {first} stops first", off.reason), on);
             }
             let drain = off.drain && replica.state != State::Launching && has_drain(replica);
             Decision::Act(if drain { Action::Drain } else { Action::Stop }, off.reason)
@@ -135,21 +180,6 @@ fn has_drain(replica: &Replica) -> bool {
     replica.def.as_ref().is_some_and(|d| d.drain.is_some())
 }
 
-/// Workers of which every living replica should be down: these go down in reverse order (ORD-07).
-pub fn going_down(view: &View<'_>) -> BTreeSet<WorkerName> {
-    let mut stays = BTreeSet::new();
-    let mut goes = BTreeSet::new();
-    for (id, replica) in view.replicas.iter().filter(|(_, r)| r.state.is_live()) {
-        if off(view, id).is_some() {
-            goes.insert(id.worker.clone());
-        } else {
-            stays.insert(replica.id.worker.clone());
-        }
-    }
-    goes.retain(|name| !stays.contains(name));
-    goes
-}
-
 /// Why a replica should be down, if it should.
 pub fn off(view: &View<'_>, id: &ReplicaId) -> Option<Off> {
     let gentle = |reason: String| Some(Off { reason, drain: true });
@@ -163,8 +193,7 @@ pub fn off(view: &View<'_>, id: &ReplicaId) -> Option<Off> {
         return gentle(format!("scaled to {}", worker.indices.len()));
     }
     if let Some(reason) = view.desired.stopped.get(id) {
-        let drain = view.replicas.get(id).is_some_and(|r| r.drain_asked);
-        return Some(Off { reason: reason.clone(), drain });
+        return Some(Off { reason: reason.clone(), drain: view.desired.draining.contains(id) });
     }
     if let Some(reason) = &worker.unplaceable {
         return gentle(format!("unplaceable: {reason}"));
@@ -180,16 +209,18 @@ fn keep(view: &View<'_>, replica: &Replica) -> Decision {
     let (Some(live), Some(worker)) = (&replica.live, view.desired.workers.get(&replica.id.worker)) else {
         return Decision::Content;
     };
-    if live.freezing || replica.refused.is_some() {
+    // An answer is awaited; then it is looked at again.
+    if live.freezing {
         return Decision::Content;
     }
+    let tried = replica.refused.is_some();
     match view.desired.paused.get(&replica.id) {
-        Some(_) if !live.frozen => return Decision::Act(Action::Pause, "paused on request".into()),
-        Some(deny) if *deny != live.isolated => {
+        Some(_) if !live.frozen && !tried => return Decision::Act(Action::Pause, "paused on request".into()),
+        Some(deny) if *deny != live.isolated && !tried => {
             return Decision::Act(Action::Network { deny: *deny }, "isolation on request".into());
         }
         Some(_) => return Decision::Content,
-        None if live.isolated => {
+        None if live.isolated && !tried => {
             return Decision::Act(Action::Network { deny: false }, "resumed on request".into());
         }
         None if live.frozen => return Decision::Act(Action::Resume, "nobody has paused it".into()),
@@ -202,17 +233,21 @@ fn keep(view: &View<'_>, replica: &Replica) -> Decision {
         (None, false) => None,
     };
     if let Some((reason, rolling, drain)) = wish {
-        if !view.desired.holds.is_empty() && changed && replica.wish.is_none() {
-            return Decision::Wait(format!("{reason}; {}", view.desired.holds.join(", ")), None);
+        // A restart by hand is no new work: a cordon does not hold it.
+        let cordon = view.desired.cordoned.as_ref().filter(|_| replica.wish.is_none());
+        if let Some(hold) = view.desired.holds.first().or(cordon) {
+            return wait(format!("{reason}; {hold}"), On::Nothing);
         }
-        let action = Action::Replace { drain: drain && has_drain(replica) };
         if rolling && let Some(why) = gates::rolling(view, replica) {
-            return Decision::Wait(format!("{reason}; {why}"), None);
+            return wait(format!("{reason}; {why}"), On::Rolling(replica.id.worker.clone()));
         }
-        return Decision::Act(action, reason);
+        return Decision::Act(Action::Replace { drain: drain && has_drain(replica) }, reason);
     }
     if live.limits != worker.limits {
         return Decision::Act(Action::SetLimits(worker.limits), "its limits have changed".into());
     }
     Decision::Content
 }
+
+#[cfg(test)]
+mod tests;

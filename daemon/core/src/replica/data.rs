@@ -6,9 +6,11 @@ use crate::effect::RunSpec;
 use crate::exit::ExitRecord;
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::persist::{LiveRun, RestartRecord};
+use crate::plan::Wait;
 use crate::restart::Doom;
 use crate::status::ReplicaStatus;
 use crate::time::{Mono, Now, Wall};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,18 +45,24 @@ pub struct Replica {
     pub last_exit: Option<ExitRecord>,
     /// Definition of the present or last run, to stop it in its order after the definition is gone.
     pub def: Option<Arc<Worker>>,
-    /// Why it does not start, as `plan` last said.
-    pub waits: Option<String>,
+    /// What is in the way, as `plan` last said.
+    pub waits: Option<Wait>,
     /// What it waits for is a start, not a stop.
     pub waits_to_start: bool,
+    /// It was running in its own right: a cordon does not hold its next start.
+    pub resumes: bool,
+    /// Its unit may be restarted by PID 1 unless it is started or disarmed by then (half the dead-man delay).
+    pub armed: Option<Mono>,
+    /// Runs that came after their start was given up; they are killed, and nothing starts before they have ended.
+    pub strays: BTreeSet<RunId>,
+    /// What of it stands in the counts of its worker.
+    pub counted: Counted,
     /// Times of probe, watchdog and progress restarts inside the remediation span.
     pub remedies: Vec<Mono>,
     /// The remediation budget was found spent; said once.
     pub remedies_spent: bool,
     /// The last pause or resume was refused.
     pub refused: Option<String>,
-    /// The stop that was asked for is a drain.
-    pub drain_asked: bool,
     /// Why it was paused.
     pub pause_reason: String,
     /// Why the next start happens, when somebody asked for it.
@@ -63,6 +71,15 @@ pub struct Replica {
     pub early_ready: bool,
     /// Its picture, until something changes.
     pub view: Option<Arc<ReplicaStatus>>,
+}
+
+/// A replica's share in the counts of its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// It has a process, or is about to have one.
+    pub live: bool,
+    /// It takes work.
+    pub ready: bool,
 }
 
 /// Another run is wanted.
@@ -189,10 +206,13 @@ impl Replica {
             def: None,
             waits: None,
             waits_to_start: false,
+            resumes: false,
+            armed: None,
+            strays: BTreeSet::new(),
+            counted: Counted::default(),
             remedies: Vec::new(),
             remedies_spent: false,
             refused: None,
-            drain_asked: false,
             pause_reason: String::new(),
             start_reason: String::new(),
             early_ready: false,
@@ -203,6 +223,11 @@ impl Replica {
     /// The live run's id.
     pub fn run(&self) -> Option<RunId> {
         self.live.as_ref().and_then(|l| l.run)
+    }
+
+    /// What is in the way, or why it is in its state.
+    pub fn says(&self) -> &str {
+        self.waits.as_ref().map_or(&self.reason, |w| &w.reason)
     }
 
     /// It takes work.

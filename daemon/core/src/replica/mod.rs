@@ -20,7 +20,7 @@
 
 mod data;
 
-pub use data::{Live, ProbeState, Replica, RestartWish};
+pub use data::{Counted, Live, ProbeState, Replica, RestartWish};
 
 /// Where a replica is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,9 +18,12 @@ impl Bucket {
         Self { rate, full_at: Mono::default() }
     }
 
-    /// A changed rate; what was taken stays taken.
-    pub fn set_rate(&mut self, rate: Option<Rate>) {
+    /// A changed rate; what was taken stays taken, as far as the new rate knows such a debt.
+    pub fn set_rate(&mut self, rate: Option<Rate>, now: Mono) {
         self.rate = rate;
+        if let Some(rate) = rate {
+            self.full_at = self.full_at.min(now + rate.per);
+        }
     }
 
     fn interval(rate: &Rate) -> Duration {

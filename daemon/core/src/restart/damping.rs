@@ -58,13 +58,15 @@ impl Damping {
         while self.recent.front().is_some_and(|(at, ..)| now.since(*at) > config.window) {
             self.recent.pop_front();
         }
+        for open in self.open.values_mut().filter(|open| open.trial.as_ref() == Some(id)) {
+            let wait = TRIAL_FIRST.saturating_mul(1 << open.trials.min(10)).min(TRIAL_CAP);
+            open.trial = None;
+            open.trials += 1;
+            open.next_trial = now + wait;
+        }
+        // It waits with those of its newest cause only.
+        self.open.retain(|other, open| *other == cause || !open.members.remove(id) || !open.members.is_empty());
         if let Some(open) = self.open.get_mut(cause) {
-            if open.trial.as_ref() == Some(id) {
-                let wait = TRIAL_FIRST.saturating_mul(1 << open.trials.min(10)).min(TRIAL_CAP);
-                open.trial = None;
-                open.trials += 1;
-                open.next_trial = now + wait;
-            }
             open.members.insert(id.clone());
             return None;
         }
@@ -125,16 +127,21 @@ impl Damping {
         Some((open.members.into_iter().filter(|m| m != id).collect(), text))
     }
 
-    /// It is gone, reset or stopped by hand: it neither holds nor is held.
-    pub fn remove(&mut self, id: &ReplicaId) -> Vec<ReplicaId> {
-        let mut freed = Vec::new();
+    /// It is gone, reset or stopped by hand: it neither holds nor is held. `true` when others may go ahead now.
+    pub fn remove(&mut self, id: &ReplicaId) -> bool {
+        let mut freed = false;
         self.open.retain(|_, open| {
             if open.members.remove(id) && open.trial.as_ref() == Some(id) {
                 open.trial = None;
-                freed.extend(open.members.iter().cloned());
+                freed = true;
             }
             !open.members.is_empty()
         });
         freed
+    }
+
+    /// Trials under way: cause and replica, for checks.
+    pub fn trials(&self) -> impl Iterator<Item = (&'static str, &ReplicaId)> {
+        self.open.iter().filter_map(|(cause, open)| Some((*cause, open.trial.as_ref()?)))
     }
 }

@@ -329,7 +329,7 @@ mod tests {
         let problem = group.limit(&limits).unwrap_err();
         assert_eq!(problem, "tasks_max: no pids controller here");
         let read = |f: &str| fs::read_to_string(folder.path().join(f)).unwrap();
-        let got = files.map(|f| read(f));
+        let got = files.map(read);
         assert_eq!(got, ["10000", "9000", "1000", "1", "450000 100000", "200"]);
     }
 }

@@ -14,6 +14,8 @@ use nix::unistd::{AccessFlags, access, getpid};
 use reeve_core::{ReplicaId, TeamName};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const CONTROLLERS: [&str; 4] = ["memory", "pids", "cpu", "io"];
@@ -60,8 +62,18 @@ impl Tree {
         &self.controllers
     }
 
-    /// Kills and removes what is in there from before. Bounded by two seconds.
-    pub(super) fn sweep(&self) {
+    /// Kills and removes what is in there from before, and where the tree was then: a daemon started from another
+    /// session finds itself in another place. `memory` is the file that tells.
+    pub(super) fn sweep(&self, memory: &Path) {
+        let before = fs::read_to_string(memory).map(|p| Group::at(p.into()));
+        if let Ok(before) = before
+            && before.path().file_name() == self.base.path().file_name()
+        {
+            sweep(&before);
+        }
+        if let Err(error) = fs::write(memory, self.base.path().as_os_str().as_bytes()) {
+            tracing::debug!(%error, "the place of our cgroups cannot be remembered");
+        }
         sweep(&self.base);
         let _ = self.base.create();
         for controller in &self.controllers {

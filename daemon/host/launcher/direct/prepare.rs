@@ -6,7 +6,8 @@
 //! `WATCHDOG_USEC`, and the mark by which a later daemon finds what an earlier one has left behind.
 
 use super::account::{self, Account};
-use super::spawn::{Failure, Program, Step};
+use super::child::{Failure, Step};
+use super::spawn::Program;
 use super::{credentials, environment};
 use crate::host::paths::Paths;
 use nix::errno::Errno;

@@ -6,7 +6,6 @@
 mod conformance;
 
 use conformance::{Bench, Body, CASES, Outcome, Subject, Wanted, alive, until};
-use reeve::host::launcher::Launcher;
 use reeve::host::launcher::direct::{DirectLauncher, DirectOptions};
 use reeve::host::paths::Paths;
 use reeve_core::exit::TAIL_LINES;

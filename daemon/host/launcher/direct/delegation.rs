@@ -14,6 +14,8 @@ use nix::unistd::{AccessFlags, access, getpid};
 use reeve_core::{ReplicaId, TeamName};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const CONTROLLERS: [&str; 4] = ["memory", "pids", "cpu", "io"];
@@ -41,9 +43,12 @@ impl Tree {
         access(&own.path().join("cgroup.procs"), AccessFlags::W_OK)
             .map_err(|e| format!("{shown} is not delegated to us: {}", e.desc()))?;
         let base = Group::at(own.path().join(name));
-        base.create().map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
-        let controllers: Vec<_> =
-            CONTROLLERS.into_iter().filter(|c| hand_out(&own, c).is_ok() && base.enable(c).is_ok()).collect();
+        base.create()
+            .map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
+        let controllers: Vec<_> = CONTROLLERS
+            .into_iter()
+            .filter(|c| hand_out(&own, c).is_ok() && base.enable(c).is_ok())
+            .collect();
         Ok(Self { base, controllers })
     }
 
@@ -57,8 +62,18 @@ impl Tree {
         &self.controllers
     }
 
-    /// Kills and removes what is in there from before. Bounded by two seconds.
-    pub(super) fn sweep(&self) {
+    /// Kills and removes what is in there from before, and where the tree was then: a daemon started from another
+    /// session finds itself in another place. `memory` is the file that tells.
+    pub(super) fn sweep(&self, memory: &Path) {
+        let before = fs::read_to_string(memory).map(|p| Group::at(p.into()));
+        if let Ok(before) = before
+            && before.path().file_name() == self.base.path().file_name()
+        {
+            sweep(&before);
+        }
+        if let Err(error) = fs::write(memory, self.base.path().as_os_str().as_bytes()) {
+            tracing::debug!(%error, "the place of our cgroups cannot be remembered");
+        }
         sweep(&self.base);
         let _ = self.base.create();
         for controller in &self.controllers {
@@ -82,7 +97,12 @@ impl Tree {
     }
 
     /// A fresh cgroup for a run of the replica. Fails while something of an earlier run is still in it.
-    pub(super) fn replica(&self, replica: &ReplicaId, team: &TeamName, parents: &[TeamName]) -> io::Result<Group> {
+    pub(super) fn replica(
+        &self,
+        replica: &ReplicaId,
+        team: &TeamName,
+        parents: &[TeamName],
+    ) -> io::Result<Group> {
         let team = self.team(team, parents)?;
         let name = format!("reeve-{}", replica.file_name());
         let group = Group::at(team.path().join(name));
@@ -92,9 +112,9 @@ impl Tree {
             }
             // Counters of the earlier run would be taken for those of this one.
             group.kill();
-            group
-                .remove()
-                .map_err(|e| io::Error::other(format!("processes of an earlier run cannot be killed: {e}")))?;
+            group.remove().map_err(|e| {
+                io::Error::other(format!("processes of an earlier run cannot be killed: {e}"))
+            })?;
             group.create()?;
         }
         Ok(group)

@@ -1,8 +1,8 @@
 //! The direct launcher: runs are our own children. For containers, developer machines and tests.
 //!
-//! - [`spawn`]: creates a process at the price of a bare `vfork`; everything `unsafe` is there.
+//! - [`spawn`], [`child`], [`status`]: a process at the price of a bare `vfork`, and its end; the `unsafe` part.
 //! - [`prepare`], [`account`], [`environment`], [`credentials`]: from a specification to something executable.
-//! - [`runs`]: the table of runs and how they end; [`watch`]: how we learn of it.
+//! - [`run`], [`runs`]: one run, and the table of them; [`watch`], [`tasks`]: how we learn of ends, and what takes time.
 //! - [`delegation`]: the cgroups that are ours; [`family`]: finding a run's processes where there are none.
 //! - [`logs`]: what workers print.
 //!
@@ -27,42 +27,37 @@
 //! `exec`, `working_directory` and `environment_file` should not lie on a network file system that may hang.
 
 mod account;
+mod child;
 mod credentials;
 mod delegation;
 mod environment;
 mod family;
 pub mod logs;
 mod prepare;
+mod run;
 mod runs;
 mod spawn;
+mod status;
+mod tasks;
 mod watch;
 
 use super::{EventSender, Launcher, TeamLimits};
 use crate::host::paths::Paths;
 use logs::Logs;
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use reeve_core::config::Resources;
 use reeve_core::{Applied, Found, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, TeamName};
-use runs::{Run, Runs};
-use std::collections::BTreeSet;
+use run::Run;
+use runs::Runs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
+use tasks::{KILL_AGAIN, Shared};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
-use watch::{Watch, What};
-
-/// A worker of another user must have executed its program after this long.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// A cgroup must have frozen after this long.
-const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
-/// SIGKILL is sent again after this long.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
+use watch::Watch;
 
 /// How it is to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,32 +82,20 @@ pub struct DirectLauncher {
     swept: bool,
 }
 
-/// What the launcher and its timers share. All on one thread: the lock is never contended.
-#[derive(Debug)]
-struct Shared {
-    watch: AsyncFd<Watch>,
-    runs: Mutex<Runs>,
-}
-
-impl Shared {
-    fn runs(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn watch(&self) -> &Watch {
-        self.watch.get_ref()
-    }
-}
-
 impl DirectLauncher {
     /// Makes the launcher. Within a tokio runtime; see the module for the thread it must live on.
     pub fn new(events: EventSender, paths: &Paths, options: DirectOptions) -> io::Result<Self> {
         std::fs::create_dir_all(&paths.state)?;
+        std::fs::create_dir_all(&paths.run)?;
         let mark = identity(&paths.state.join("direct.id"))?;
         // Orphans of workers shall come to us, not to PID 1.
         prctl::set_child_subreaper(true)?;
         let spawner = spawn::Spawner::new()?;
-        let tree = if options.cgroups { delegation::Tree::open(&mark) } else { Err("not wanted".to_owned()) };
+        let tree = if options.cgroups {
+            delegation::Tree::open(&mark)
+        } else {
+            Err("not wanted".to_owned())
+        };
         let tree = match tree {
             Ok(tree) => Some(tree),
             Err(reason) => {
@@ -121,12 +104,28 @@ impl DirectLauncher {
             }
         };
         let (logs, log_thread) = Logs::start(paths.state.join("logs"))?;
-        let common = prepare::Common { paths: paths.clone(), mark, own: account::own() };
+        let common = prepare::Common {
+            paths: paths.clone(),
+            mark,
+            own: account::own(),
+        };
         let runs = Runs::new(common, tree, logs.clone(), events, spawner);
-        let shared = Arc::new(Shared { watch: Watch::register()?, runs: Mutex::new(runs) });
+        let shared = Arc::new(Shared {
+            watch: Watch::register()?,
+            runs: Mutex::new(runs),
+        });
         let child_ends = signal(SignalKind::child())?;
-        let tasks = [tokio::spawn(pump(shared.clone())), tokio::spawn(reap_adopted(shared.clone(), child_ends))];
-        Ok(Self { shared, logs, log_thread: Some(log_thread), tasks, swept: false })
+        let tasks = [
+            tokio::spawn(tasks::pump(shared.clone())),
+            tokio::spawn(tasks::reap_adopted(shared.clone(), child_ends)),
+        ];
+        Ok(Self {
+            shared,
+            logs,
+            log_thread: Some(log_thread),
+            tasks,
+            swept: false,
+        })
     }
 
     /// The cgroup controllers that limits can rely on; empty where limits cannot be enforced.
@@ -142,7 +141,12 @@ impl DirectLauncher {
     }
 
     /// Does something with a living run; an older run's request is dropped.
-    fn with<T>(&self, replica: &ReplicaId, run: RunId, act: impl FnOnce(&mut Run) -> T) -> Option<(u32, T)> {
+    fn with<T>(
+        &self,
+        replica: &ReplicaId,
+        run: RunId,
+        act: impl FnOnce(&mut Run) -> T,
+    ) -> Option<(u32, T)> {
         let mut runs = self.shared.runs();
         let key = runs.key(replica, run)?;
         let done = act(runs.live.get_mut(&key)?);
@@ -150,22 +154,11 @@ impl DirectLauncher {
     }
 
     fn applied(&self, replica: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
-        self.shared.runs().send(LauncherEvent::Applied { replica: replica.clone(), run, what, result });
-    }
-
-    /// SIGKILL now and again, until the main process has ended.
-    fn kill_until_gone(&self, key: u32, after: Duration) {
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            let mut wait = after;
-            loop {
-                tokio::time::sleep(wait).await;
-                match shared.runs().live.get(&key) {
-                    Some(run) if run.has_main() => run.kill(),
-                    _ => return,
-                }
-                wait = KILL_AGAIN;
-            }
+        self.shared.runs().send(LauncherEvent::Applied {
+            replica: replica.clone(),
+            run,
+            what,
+            result,
         });
     }
 }
@@ -183,11 +176,14 @@ impl Launcher for DirectLauncher {
         let runs = self.shared.runs();
         if !std::mem::replace(&mut self.swept, true) && runs.live.is_empty() {
             if let Some(tree) = &runs.tree {
-                tree.sweep();
+                tree.sweep(&runs.common.paths.run.join("direct.cgroup"));
             }
             let left = family::sweep(&runs.common.marked());
             if left > 0 {
-                tracing::warn!(processes = left, "killed what an earlier daemon had left behind");
+                tracing::warn!(
+                    processes = left,
+                    "killed what an earlier daemon had left behind"
+                );
             }
         }
         for run in runs.live.values().filter(|r| r.is_started()) {
@@ -212,12 +208,7 @@ impl Launcher for DirectLauncher {
             return;
         };
         drop(runs);
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(START_TIMEOUT).await;
-            let mut runs = shared.runs();
-            runs.start_is_late(shared.watch(), key, START_TIMEOUT);
-        });
+        tokio::spawn(tasks::until_started(self.shared.clone(), key));
     }
 
     fn signal(&mut self, replica: &ReplicaId, run: RunId, signal: i32, whole: bool) {
@@ -236,7 +227,7 @@ impl Launcher for DirectLauncher {
             run.signal_main(signal);
         });
         if let Some((key, ())) = stopped {
-            self.kill_until_gone(key, grace);
+            tokio::spawn(tasks::kill_until_gone(self.shared.clone(), key, grace));
         }
     }
 
@@ -246,7 +237,7 @@ impl Launcher for DirectLauncher {
             run.kill();
         });
         if let Some((key, ())) = killed {
-            self.kill_until_gone(key, KILL_AGAIN);
+            tokio::spawn(tasks::kill_until_gone(self.shared.clone(), key, KILL_AGAIN));
         }
     }
 
@@ -270,7 +261,8 @@ impl Launcher for DirectLauncher {
         };
         match (result, group) {
             (Ok(()), Some(group)) => {
-                let wait = until_frozen(self.shared.clone(), key, group, replica.clone(), run);
+                let wait =
+                    tasks::until_frozen(self.shared.clone(), key, group, replica.clone(), run);
                 tokio::spawn(wait);
             }
             (result, _) => self.applied(replica, run, Applied::Freeze, result),
@@ -284,8 +276,11 @@ impl Launcher for DirectLauncher {
     }
 
     fn network(&mut self, replica: &ReplicaId, run: RunId, deny: bool) {
-        let result =
-            if deny { Err("isolating from the network needs the systemd launcher".to_owned()) } else { Ok(()) };
+        let result = if deny {
+            Err("isolating from the network needs the systemd launcher".to_owned())
+        } else {
+            Ok(())
+        };
         if self.with(replica, run, |_| ()).is_some() {
             self.applied(replica, run, Applied::Network, result);
         }
@@ -334,143 +329,6 @@ impl Drop for DirectLauncher {
     }
 }
 
-/// Turns ends of main processes into `Exited`.
-async fn pump(shared: Arc<Shared>) {
-    while let Ok(mut guard) = shared.watch.readable().await {
-        loop {
-            let ready = shared.watch().ready();
-            if ready.is_empty() {
-                guard.clear_ready();
-                break;
-            }
-            let left = turn(&shared, &ready);
-            if !left.is_empty() {
-                tokio::spawn(clear(shared.clone(), left));
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// Handles a batch; returns the runs of which something is left.
-fn turn(shared: &Shared, ready: &[(u32, What)]) -> Vec<u32> {
-    let mut runs = shared.runs();
-    let mut mains = Vec::new();
-    for (key, what) in ready {
-        match what {
-            What::Main => mains.push(*key),
-            What::Report => runs.reported(shared.watch(), *key),
-        }
-    }
-    runs.mains_ended(shared.watch(), &mains)
-}
-
-/// Goes on killing what is left of these runs.
-async fn clear(shared: Arc<Shared>, mut left: Vec<u32>) {
-    let mut wait = Duration::from_millis(1);
-    while !left.is_empty() {
-        tokio::time::sleep(wait).await;
-        left = shared.runs().clear(&left);
-        wait = (wait * 2).min(Duration::from_millis(100));
-    }
-}
-
-/// Zombies that were adopted must not pile up; nothing wakes us while no child ends.
-async fn reap_adopted(shared: Arc<Shared>, mut child_ends: tokio::signal::unix::Signal) {
-    while child_ends.recv().await.is_some() {
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if !shared.runs().reap_adopted() {
-                break;
-            }
-        }
-    }
-}
-
-async fn until_frozen(
-    shared: Arc<Shared>,
-    key: u32,
-    group: crate::host::cgroup::Group,
-    replica: ReplicaId,
-    run: RunId,
-) {
-    let deadline = tokio::time::Instant::now() + FREEZE_TIMEOUT;
-    let mut wait = Duration::from_millis(1);
-    let result = loop {
-        if group.frozen() {
-            break Ok(());
-        }
-        if tokio::time::Instant::now() > deadline {
-            break Err(format!("not frozen within {} s", FREEZE_TIMEOUT.as_secs()));
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_millis(100));
-        match shared.runs().live.get(&key) {
-            Some(living) if living.frozen => {}
-            Some(_) => break Err("thawed meanwhile".to_owned()),
-            None => break Err("it has ended".to_owned()),
-        }
-    };
-    let mut runs = shared.runs();
-    if let (Err(_), Some(living)) = (&result, runs.live.get_mut(&key)) {
-        living.thaw();
-    }
-    runs.send(LauncherEvent::Applied { replica, run, what: Applied::Freeze, result });
-}
-
-impl Run {
-    fn signal_main(&self, signal: i32) {
-        if let (true, Ok(signal)) = (self.has_main(), Signal::try_from(signal)) {
-            let _ = kill(Pid::from_raw(self.pid), signal);
-        }
-    }
-
-    fn signal_all(&self, signal: i32) {
-        match (&self.group, Signal::try_from(signal)) {
-            (Some(group), _) => group.signal(signal),
-            (None, Ok(signal)) => {
-                for pid in family::members(&self.family()) {
-                    let _ = kill(Pid::from_raw(pid), signal);
-                }
-            }
-            (None, Err(_)) => {}
-        }
-    }
-
-    fn freeze(&mut self) -> Result<(), String> {
-        self.frozen = true;
-        if let Some(group) = &self.group {
-            return group.freeze(true).map_err(|e| prepare::reason(&e));
-        }
-        // Whoever is stopped forks no more: a round that finds nobody new is the last.
-        let mut stopped = BTreeSet::new();
-        self.signal_main(Signal::SIGSTOP as i32);
-        for _ in 0..100 {
-            let members: BTreeSet<i32> = family::members(&self.family()).into_iter().collect();
-            let new: Vec<i32> = members.difference(&stopped).copied().collect();
-            if new.is_empty() {
-                return Ok(());
-            }
-            for pid in new {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
-                stopped.insert(pid);
-            }
-        }
-        self.thaw();
-        Err("it forks faster than it can be stopped; a cgroup is needed".to_owned())
-    }
-
-    fn thaw(&mut self) {
-        if !std::mem::replace(&mut self.frozen, false) {
-            return;
-        }
-        match &self.group {
-            Some(group) => drop(group.freeze(false)),
-            None => self.signal_all(Signal::SIGCONT as i32),
-        }
-    }
-}
-
 /// The id of this daemon: random, and kept, so that what it has left behind can be told from what others run.
 fn identity(path: &Path) -> io::Result<String> {
     if let Ok(text) = std::fs::read_to_string(path)
@@ -478,9 +336,14 @@ fn identity(path: &Path) -> io::Result<String> {
     {
         return Ok(id.to_string()[..16].to_owned());
     }
-    let id = RunId(spawn::random()?).to_string();
+    let id = RunId(status::random()?).to_string();
     let fresh = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     io::Write::write_all(&mut file, id.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)?;

@@ -14,14 +14,16 @@ use super::delegation::{self, Tree};
 use super::family::{self, Family};
 use super::logs::Logs;
 use super::prepare::{self, Common};
-use super::spawn::{self, Child, Report, Spawner};
+use super::run::{Run, Starting};
+use super::spawn::{Child, Spawner};
+use super::status::{self, Report};
 use super::watch::{Watch, What};
 use crate::host::cgroup::Group;
 use crate::host::launcher::EventSender;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
 use reeve_core::config::Resources;
-use reeve_core::{ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, Wall};
+use reeve_core::{
+    ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, Wall,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -30,69 +32,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long what cannot be killed may hold up `Exited`.
 const CLEARING: Duration = Duration::from_secs(5);
-
-/// One life of a replica.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) replica: ReplicaId,
-    pub(super) id: RunId,
-    pub(super) pid: i32,
-    pub(super) group: Option<Group>,
-    pub(super) frozen: bool,
-    pub(super) started: Wall,
-    /// Until the main process has ended.
-    pidfd: Option<OwnedFd>,
-    /// Until the program executes.
-    starting: Option<Box<Starting>>,
-    /// It never executed: the answer that is due once the child is gone.
-    failed: Option<(StartToken, String)>,
-    /// The main process has ended so, and was seen to at this instant.
-    ended: Option<(ExitInfo, Instant)>,
-}
-
-#[derive(Debug)]
-struct Starting {
-    report: OwnedFd,
-    token: StartToken,
-    spec: Arc<RunSpec>,
-}
-
-impl Run {
-    /// How its processes are recognised without a cgroup.
-    pub(super) fn family(&self) -> Family {
-        Family { session: self.pid, mark: format!("{}={}", prepare::RUN, self.id) }
-    }
-
-    /// Whether `Started` was sent.
-    pub(super) fn is_started(&self) -> bool {
-        self.starting.is_none() && self.failed.is_none()
-    }
-
-    /// Path of its cgroup, as it is shown.
-    pub(super) fn shown_group(&self) -> Option<String> {
-        let group = self.group.as_ref()?;
-        Some(group.path().to_string_lossy().into_owned())
-    }
-
-    /// Whether the main process is still there, so that its id is its own.
-    pub(super) fn has_main(&self) -> bool {
-        self.pidfd.is_some()
-    }
-
-    /// SIGKILL to all of it, as far as that goes at once.
-    pub(super) fn kill(&self) {
-        match &self.group {
-            Some(group) => group.kill(),
-            None if self.has_main() => {
-                let _ = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
-            }
-            None => {}
-        }
-        if self.has_main() {
-            let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
-        }
-    }
-}
 
 /// All runs, and what it takes to make one.
 #[derive(Debug)]
@@ -110,7 +49,13 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn new(common: Common, tree: Option<Tree>, logs: Logs, events: EventSender, spawner: Spawner) -> Self {
+    pub(super) fn new(
+        common: Common,
+        tree: Option<Tree>,
+        logs: Logs,
+        events: EventSender,
+        spawner: Spawner,
+    ) -> Self {
         Self {
             common,
             tree,
@@ -147,7 +92,11 @@ impl Runs {
             }
             Err(error) => {
                 let replica = spec.replica.clone();
-                self.send(LauncherEvent::StartFailed { replica, token, error });
+                self.send(LauncherEvent::StartFailed {
+                    replica,
+                    token,
+                    error,
+                });
                 None
             }
         }
@@ -163,7 +112,7 @@ impl Runs {
         if self.by_replica.contains_key(&spec.replica) {
             return Err(format!("{} is running already", spec.replica));
         }
-        let id = spawn::random().map_err(|e| format!("no run id: {}", prepare::reason(&e)))?;
+        let id = status::random().map_err(|e| format!("no run id: {}", prepare::reason(&e)))?;
         let id = RunId(id);
         let program = prepare::prepare(&self.common, spec, id, notify_socket)?;
         let group = self.place(spec)?;
@@ -198,13 +147,19 @@ impl Runs {
             .map_or(Ok(()), |r| watch.add(r, key, What::Report))
             .and_then(|()| watch.add(&pidfd, key, What::Main));
         if let Err(e) = watched {
-            spawn::end(&pidfd);
+            status::end(&pidfd);
             run.group.iter().for_each(delegation::sweep);
             return Err(format!("its end could not be watched for: {}", e.desc()));
         }
         run.pidfd = Some(pidfd);
         let spec = spec.clone();
-        run.starting = report.map(|report| Box::new(Starting { report, token, spec }));
+        run.starting = report.map(|report| {
+            Box::new(Starting {
+                report,
+                token,
+                spec,
+            })
+        });
         self.logs.open(&run.replica, id, reader);
         self.by_replica.insert(run.replica.clone(), key);
         self.live.insert(key, run);
@@ -244,7 +199,7 @@ impl Runs {
         let Some(starting) = run.starting.take() else {
             return;
         };
-        match spawn::read_report(starting.report.as_fd()) {
+        match status::read_report(starting.report.as_fd()) {
             Report::Pending => run.starting = Some(starting),
             Report::Executed => {
                 watch.delete(&starting.report);
@@ -280,7 +235,7 @@ impl Runs {
             let Some(run) = self.live.get_mut(key) else {
                 continue;
             };
-            let status = run.pidfd.as_ref().and_then(|p| spawn::reap(p.as_fd()));
+            let status = run.pidfd.as_ref().and_then(|p| status::reap(p.as_fd()));
             let Some((status, peak_memory)) = status else {
                 continue;
             };
@@ -288,7 +243,12 @@ impl Runs {
                 // Before the close: a child just being made may hold a copy, and events of that would go on.
                 watch.delete(&pidfd);
             }
-            let info = ExitInfo { status, oom_kill: false, peak_memory, at: wall() };
+            let info = ExitInfo {
+                status,
+                oom_kill: false,
+                peak_memory,
+                at: wall(),
+            };
             run.ended = Some((info, Instant::now()));
             ended.push(*key);
         }
@@ -346,8 +306,16 @@ impl Runs {
             let _ = group.remove();
         }
         self.send(match run.failed {
-            Some((token, error)) => LauncherEvent::StartFailed { replica: run.replica, token, error },
-            None => LauncherEvent::Exited { replica: run.replica, run: run.id, info },
+            Some((token, error)) => LauncherEvent::StartFailed {
+                replica: run.replica,
+                token,
+                error,
+            },
+            None => LauncherEvent::Exited {
+                replica: run.replica,
+                run: run.id,
+                info,
+            },
         });
     }
 
@@ -391,8 +359,12 @@ impl Runs {
         for key in self.live.keys().copied().collect::<Vec<_>>() {
             if let Some(run) = self.live.get_mut(&key) {
                 tracing::error!(replica = %run.replica, pid = run.pid, "cannot be killed");
-                let unknown =
-                    || ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: wall() };
+                let unknown = || ExitInfo {
+                    status: ExitStatus::Unknown,
+                    oom_kill: false,
+                    peak_memory: None,
+                    at: wall(),
+                };
                 run.ended.get_or_insert_with(|| (unknown(), Instant::now()));
             }
             self.report_end(key);
@@ -424,7 +396,11 @@ impl Runs {
 
 /// Why limits cannot be enforced without a cgroup; `None` when there are none.
 pub(super) fn unlimited(limits: &Resources) -> Option<String> {
-    let gpus = Resources { gpus_request: limits.gpus_request, gpus_limit: limits.gpus_limit, ..Resources::default() };
+    let gpus = Resources {
+        gpus_request: limits.gpus_request,
+        gpus_limit: limits.gpus_limit,
+        ..Resources::default()
+    };
     (*limits != gpus).then(|| "limits need a cgroup v2 that is delegated to reeved".to_owned())
 }
 

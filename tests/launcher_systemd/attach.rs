@@ -164,6 +164,7 @@ async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
 async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
+    rig.gaps = true;
     let live = worker("calm", "exec sleep 1000");
     let waiting = worker("waiting", "exec sleep 1000");
     let (run, pid) = rig.start(&live).await;
@@ -207,6 +208,7 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
 async fn starts_in_flight_survive_reexec_and_bus_restart() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
+    rig.gaps = true;
     for disturbance in ["systemctl daemon-reexec", "systemctl restart dbus.service"] {
         let specs: Vec<RunSpec> = (1..=20)
             .map(|n| worker(&format!("flight-{n}"), "exec sleep 1000"))
@@ -254,5 +256,49 @@ async fn an_end_during_the_bus_restart_is_not_lost() {
         })
         .await;
     assert!(found.ended.is_none());
+    rig.clean().await;
+}
+
+#[tokio::test]
+async fn sup_p7_a_start_racing_the_dead_mans_timer_loses_no_run() {
+    let Some(_guard) = guard().await else { return };
+    let mut rig = Rig::new().await;
+    let spec = RunSpec {
+        unsupervised_after: Some(Duration::from_millis(300)),
+        ..worker("racing", "exec sleep 1000")
+    };
+    let replica = spec.replica.clone();
+    let (mut run, mut pid) = rig.start(&spec).await;
+    let (mut told, mut over) = (vec![run], Vec::new());
+    for round in 0..12u64 {
+        sh(&format!("kill -9 {pid}"));
+        rig.ended(&replica, run).await;
+        over.push(run);
+        // Before, at, and after the timer.
+        let meet = tokio::time::Instant::now() + Duration::from_millis(200 + 20 * round);
+        tokio::time::sleep_until(meet).await;
+        (run, pid) = rig.start(&spec).await;
+        told.push(run);
+    }
+    while let Some(found) = rig.found(&replica) {
+        if !told.contains(&found.run) {
+            told.push(found.run);
+        }
+        if found.ended.is_some() {
+            over.push(found.run);
+        }
+    }
+    let runs = sh(&format!(
+        "journalctl --sync; journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID=39f53479d3a045ac8e11786248231fbf | python3 -c \"import json,sys; print('\\n'.join(sorted(set(json.loads(l)['INVOCATION_ID'] for l in sys.stdin))))\"",
+        replica.unit()
+    ));
+    let mut all: Vec<String> = told.iter().map(ToString::to_string).collect();
+    all.sort();
+    assert_eq!(all.join("\n"), runs);
+    // All but the last have ended, each once.
+    let mut ends = over.clone();
+    ends.sort();
+    ends.dedup();
+    assert_eq!((ends.len(), over.len()), (told.len() - 1, told.len() - 1));
     rig.clean().await;
 }

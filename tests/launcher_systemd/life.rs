@@ -463,3 +463,30 @@ async fn signals_reach_the_main_process_or_all() {
     assert_eq!(rig.status(&spec.replica, run).await, ExitStatus::Signal(12));
     rig.clean().await;
 }
+
+#[tokio::test]
+async fn sup_p9_a_frozen_run_that_is_killed_does_not_block_its_name() {
+    let Some(_guard) = guard().await else { return };
+    let mut rig = Rig::new().await;
+    let spec = worker("iced", "exec sleep 1000");
+    let replica = spec.replica.clone();
+    let (run, pid) = rig.start(&spec).await;
+    rig.launcher.freeze(&replica, run);
+    assert_eq!(rig.applied(Applied::Freeze).await, Ok(()));
+    sh(&format!("kill -9 {pid}"));
+    let status = rig.status(&replica, run).await;
+    assert_eq!(status, ExitStatus::Signal(9));
+    eprintln!(
+        "state {} freezer {}",
+        show(&replica, "SubState"),
+        show(&replica, "FreezerState")
+    );
+    let (run, _) = rig.start(&spec).await;
+    assert_eq!(show(&replica, "FreezerState"), "running");
+    rig.launcher.freeze(&replica, run);
+    assert_eq!(rig.applied(Applied::Freeze).await, Ok(()));
+    rig.launcher
+        .stop(&replica, run, 15, Duration::from_secs(20));
+    assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(15));
+    rig.clean().await;
+}

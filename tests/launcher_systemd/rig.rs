@@ -100,6 +100,8 @@ pub struct Rig {
     kept: Vec<LauncherEvent>,
     tokens: u64,
     replicas: Vec<ReplicaId>,
+    /// The test makes the launcher look again by itself.
+    pub gaps: bool,
 }
 
 impl Rig {
@@ -117,6 +119,7 @@ impl Rig {
             kept: Vec::new(),
             tokens: 0,
             replicas: Vec::new(),
+            gaps: false,
         }
     }
 
@@ -218,8 +221,19 @@ impl Rig {
 
     /// Lists; what was found of one replica.
     pub async fn find(&mut self, replica: &ReplicaId) -> Option<Found> {
+        // Left over from the launcher's own look after a gap; one may also be under way.
+        while let Ok(event) = self.events.try_recv() {
+            self.kept.push(event);
+        }
+        self.kept.retain(|event| {
+            !matches!(event, LauncherEvent::ListComplete | LauncherEvent::Found(_))
+        });
         self.launcher.list();
-        self.listed(replica).await
+        let found = self.listed(replica).await;
+        match found {
+            None if self.gaps => self.listed(replica).await,
+            found => found,
+        }
     }
 
     pub async fn listed(&mut self, replica: &ReplicaId) -> Option<Found> {
@@ -227,6 +241,11 @@ impl Rig {
             matches!(event, LauncherEvent::ListComplete).then_some(())
         })
         .await;
+        self.found(replica)
+    }
+
+    /// A kept `Found` of the replica.
+    pub fn found(&mut self, replica: &ReplicaId) -> Option<Found> {
         let at = self.kept.iter().position(
             |event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica),
         )?;

@@ -77,7 +77,7 @@ async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
 #[tokio::test]
 async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
     let Some(_guard) = guard().await else { return };
-    for (policy, code, restarts) in [
+    for (n, (policy, code, restarts)) in [
         (RestartPolicy::Always, 0, true),
         (RestartPolicy::OnFailure, 0, false),
         (RestartPolicy::Never, 0, false),
@@ -85,13 +85,16 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         (RestartPolicy::Always, 77, false),
         (RestartPolicy::OnFailure, 78, false),
         (RestartPolicy::OnFailure, 5, true),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut rig = Rig::new().await;
         let spec = RunSpec {
             policy,
             unsupervised_after: Some(Duration::from_millis(500)),
             ..worker(
-                "kept",
+                &format!("kept-{n}"),
                 &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"),
             )
         };

@@ -21,6 +21,7 @@ mod ops;
 mod render;
 pub mod sandbox;
 mod unit;
+mod values;
 
 use super::{EventSender, Launcher, TeamLimits};
 use crate::bus::systemd1::Systemd;

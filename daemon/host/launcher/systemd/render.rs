@@ -2,6 +2,7 @@
 
 use super::super::TeamLimits;
 use super::sandbox;
+use super::values::any_address;
 use crate::bus::systemd1::{Property, Value};
 use crate::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
@@ -270,7 +271,7 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
 /// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.
 pub(super) fn open() -> Vec<Property> {
     vec![
-        Property::new("IPAddressAllow", Value::Addresses(sandbox::any_address())),
+        Property::new("IPAddressAllow", Value::Addresses(any_address())),
         Property::new("IPAddressDeny", Value::Addresses(vec![])),
     ]
 }
@@ -279,7 +280,7 @@ pub(super) fn open() -> Vec<Property> {
 pub(super) fn cut_off() -> Vec<Property> {
     vec![
         Property::new("IPAddressAllow", Value::Addresses(vec![])),
-        Property::new("IPAddressDeny", Value::Addresses(sandbox::any_address())),
+        Property::new("IPAddressDeny", Value::Addresses(any_address())),
     ]
 }
 

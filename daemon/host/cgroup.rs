@@ -54,10 +54,7 @@ impl Group {
     /// The cgroups directly below it.
     pub fn below(&self) -> Vec<Group> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        entries
-            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
-            .map(|e| Group::at(e.path()))
-            .collect()
+        entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| Group::at(e.path())).collect()
     }
 
     /// Whether a living process is in it or below it.
@@ -145,12 +142,7 @@ impl Group {
         // A lower limit first reclaims, then kills: high before max.
         let high = memory.map(|m| m / 10 * 9);
         set(memory.is_some(), "memory.high", &bytes(high), "memory.high");
-        set(
-            memory.is_some(),
-            "memory.max",
-            &bytes(memory),
-            "memory limit",
-        );
+        set(memory.is_some(), "memory.max", &bytes(memory), "memory limit");
         set(false, "memory.oom.group", "1", "");
         let low = limits.memory_request;
         let text = low.unwrap_or(0).to_string();
@@ -162,43 +154,22 @@ impl Group {
         set(asked, "cpu.weight", &weight.to_string(), "cpu request");
         let tasks = limits.tasks_max;
         set(tasks.is_some(), "pids.max", &bytes(tasks), "tasks_max");
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.join("; "))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// The same for a team: upper limits only.
-    pub fn cap(
-        &self,
-        cpu: Option<u64>,
-        memory: Option<u64>,
-        tasks: Option<u64>,
-    ) -> Result<(), String> {
+    pub fn cap(&self, cpu: Option<u64>, memory: Option<u64>, tasks: Option<u64>) -> Result<(), String> {
         let all = [
             (cpu, "cpu.max", cpu_max(cpu)),
-            (
-                memory,
-                "memory.max",
-                memory.map_or("max".into(), |m| m.to_string()),
-            ),
-            (
-                tasks,
-                "pids.max",
-                tasks.map_or("max".into(), |t| t.to_string()),
-            ),
+            (memory, "memory.max", memory.map_or("max".into(), |m| m.to_string())),
+            (tasks, "pids.max", tasks.map_or("max".into(), |t| t.to_string())),
         ];
         let failed = all.iter().filter_map(|(wanted, file, value)| {
             let error = self.write(file, value).err()?;
             wanted.map(|_| format!("{file}: {error}"))
         });
         let failed: Vec<String> = failed.collect();
-        if failed.is_empty() {
-            Ok(())
-        } else {
-            Err(failed.join("; "))
-        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
 
     fn number(&self, file: &str, key: &str) -> Option<u64> {
@@ -216,19 +187,14 @@ impl Group {
 
     fn write(&self, file: &str, value: &str) -> io::Result<()> {
         // Not `fs::write`: it would try to create the file.
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .open(self.path.join(file))?;
+        let mut file = fs::OpenOptions::new().write(true).open(self.path.join(file))?;
         file.write_all(value.as_bytes())
     }
 }
 
 fn cpu_max(hundredths: Option<u64>) -> String {
     match hundredths {
-        Some(h) => format!(
-            "{} {CPU_PERIOD}",
-            h.saturating_mul(CPU_PERIOD / 100).max(1000)
-        ),
+        Some(h) => format!("{} {CPU_PERIOD}", h.saturating_mul(CPU_PERIOD / 100).max(1000)),
         None => format!("max {CPU_PERIOD}"),
     }
 }
@@ -242,10 +208,7 @@ pub fn own() -> Result<Group, String> {
 }
 
 fn find_own(mounts: &str, cgroups: &str) -> Result<Group, String> {
-    let path = cgroups
-        .lines()
-        .find_map(|l| l.strip_prefix("0::"))
-        .ok_or("no cgroup v2 on this host")?;
+    let path = cgroups.lines().find_map(|l| l.strip_prefix("0::")).ok_or("no cgroup v2 on this host")?;
     if path.contains("/..") {
         return Err(format!("own cgroup {path} lies outside of this container"));
     }
@@ -280,8 +243,7 @@ mod tests {
     const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
         35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
-    const PURE: &str =
-        "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const PURE: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
     const CONTAINER: &str = "30 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
 
     #[test]
@@ -290,14 +252,8 @@ mod tests {
         let hybrid = "4:memory:/x\n0::/\n";
         assert_eq!(at(HYBRID, hybrid).unwrap(), "/sys/fs/cgroup/unified/");
         let unit = "0::/system.slice/reeved.service\n";
-        assert_eq!(
-            at(PURE, unit).unwrap(),
-            "/sys/fs/cgroup/system.slice/reeved.service"
-        );
-        assert_eq!(
-            at(CONTAINER, "0::/docker/abc/x\n").unwrap(),
-            "/sys/fs/cgroup/x"
-        );
+        assert_eq!(at(PURE, unit).unwrap(), "/sys/fs/cgroup/system.slice/reeved.service");
+        assert_eq!(at(CONTAINER, "0::/docker/abc/x\n").unwrap(), "/sys/fs/cgroup/x");
         assert!(at(PURE, "1:name=systemd:/\n").is_err());
         assert!(at(PURE, "0::/../../x\n").is_err());
         assert!(at("", unit).is_err());
@@ -307,14 +263,7 @@ mod tests {
     fn sup_04_limits_are_written_in_the_kernels_units() {
         let folder = tempfile::tempdir().unwrap();
         let group = Group::at(folder.path().to_owned());
-        let files = [
-            "memory.max",
-            "memory.high",
-            "memory.low",
-            "memory.oom.group",
-            "cpu.max",
-            "cpu.weight",
-        ];
+        let files = ["memory.max", "memory.high", "memory.low", "memory.oom.group", "cpu.max", "cpu.weight"];
         for file in files {
             fs::write(folder.path().join(file), "").unwrap();
         }

@@ -41,7 +41,10 @@ async fn a_second_launcher_finds_the_first_ones_run() {
 async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec { unsupervised_after: Some(Duration::from_secs(1)), ..worker("healed", "exec sleep 1000") };
+    let spec = RunSpec {
+        unsupervised_after: Some(Duration::from_secs(1)),
+        ..worker("healed", "exec sleep 1000")
+    };
     let replica = spec.replica.clone();
     let (first, pid) = rig.start(&spec).await;
     rig.die();
@@ -55,8 +58,18 @@ async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let mut rig = Rig::new().await;
     let found = rig.find(&replica).await.unwrap();
     assert_eq!(found.run.to_string(), show(&replica, "InvocationID"));
-    let missed: Vec<_> = found.missed.iter().map(|(run, info)| (run.to_string(), info.status)).collect();
-    assert_eq!(missed, [(first.to_string(), ExitStatus::Signal(9)), (second, ExitStatus::Signal(11))]);
+    let missed: Vec<_> = found
+        .missed
+        .iter()
+        .map(|(run, info)| (run.to_string(), info.status))
+        .collect();
+    assert_eq!(
+        missed,
+        [
+            (first.to_string(), ExitStatus::Signal(9)),
+            (second, ExitStatus::Signal(11))
+        ]
+    );
     rig.begin(&spec, None);
     rig.clean().await;
 }
@@ -64,7 +77,7 @@ async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
 #[tokio::test]
 async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
     let Some(_guard) = guard().await else { return };
-    for (policy, code, restarts) in [
+    for (n, (policy, code, restarts)) in [
         (RestartPolicy::Always, 0, true),
         (RestartPolicy::OnFailure, 0, false),
         (RestartPolicy::Never, 0, false),
@@ -72,13 +85,16 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         (RestartPolicy::Always, 77, false),
         (RestartPolicy::OnFailure, 78, false),
         (RestartPolicy::OnFailure, 5, true),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut rig = Rig::new().await;
         let spec = RunSpec {
             policy,
             unsupervised_after: Some(Duration::from_millis(500)),
             ..worker(
-                "kept",
+                &format!("kept-{n}"),
                 &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"),
             )
         };
@@ -94,7 +110,8 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         sh(&format!("kill -USR1 {pid}"));
         if restarts {
             until("restarted", || {
-                show(&replica, "InvocationID") != run.to_string() && show(&replica, "SubState") == "running"
+                show(&replica, "InvocationID") != run.to_string()
+                    && show(&replica, "SubState") == "running"
             })
             .await;
         } else {
@@ -127,8 +144,10 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
 async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec =
-        RunSpec { unsupervised_after: Some(Duration::from_millis(50)), ..worker("limitless", "sleep 0.2; exit 1") };
+    let spec = RunSpec {
+        unsupervised_after: Some(Duration::from_millis(50)),
+        ..worker("limitless", "sleep 0.2; exit 1")
+    };
     let replica = spec.replica.clone();
     rig.start(&spec).await;
     rig.die();
@@ -148,6 +167,7 @@ async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
 async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
+    rig.gaps = true;
     let live = worker("calm", "exec sleep 1000");
     let waiting = worker("waiting", "exec sleep 1000");
     let (run, pid) = rig.start(&live).await;
@@ -174,7 +194,10 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
         assert_eq!((found.run, found.pid), (run, Some(pid)), "{disturbance}");
         assert!(found.missed.is_empty());
         assert!(
-            !rig.kept().iter().any(|e| matches!(e, LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. })),
+            !rig.kept().iter().any(|e| matches!(
+                e,
+                LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. }
+            )),
             "{disturbance}: {:?}",
             rig.kept()
         );
@@ -188,8 +211,11 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
 async fn starts_in_flight_survive_reexec_and_bus_restart() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
+    rig.gaps = true;
     for disturbance in ["systemctl daemon-reexec", "systemctl restart dbus.service"] {
-        let specs: Vec<RunSpec> = (1..=20).map(|n| worker(&format!("flight-{n}"), "exec sleep 1000")).collect();
+        let specs: Vec<RunSpec> = (1..=20)
+            .map(|n| worker(&format!("flight-{n}"), "exec sleep 1000"))
+            .collect();
         let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
         // Somewhere in the middle.
         let first = rig.begun(tokens[0]).await.unwrap();
@@ -233,5 +259,49 @@ async fn an_end_during_the_bus_restart_is_not_lost() {
         })
         .await;
     assert!(found.ended.is_none());
+    rig.clean().await;
+}
+
+#[tokio::test]
+async fn sup_p7_a_start_racing_the_dead_mans_timer_loses_no_run() {
+    let Some(_guard) = guard().await else { return };
+    let mut rig = Rig::new().await;
+    let spec = RunSpec {
+        unsupervised_after: Some(Duration::from_millis(300)),
+        ..worker("racing", "exec sleep 1000")
+    };
+    let replica = spec.replica.clone();
+    let (mut run, mut pid) = rig.start(&spec).await;
+    let (mut told, mut over) = (vec![run], Vec::new());
+    for round in 0..12u64 {
+        sh(&format!("kill -9 {pid}"));
+        rig.ended(&replica, run).await;
+        over.push(run);
+        // Before, at, and after the timer.
+        let meet = tokio::time::Instant::now() + Duration::from_millis(200 + 20 * round);
+        tokio::time::sleep_until(meet).await;
+        (run, pid) = rig.start(&spec).await;
+        told.push(run);
+    }
+    while let Some(found) = rig.found(&replica) {
+        if !told.contains(&found.run) {
+            told.push(found.run);
+        }
+        if found.ended.is_some() {
+            over.push(found.run);
+        }
+    }
+    let runs = sh(&format!(
+        "journalctl --sync; journalctl -q -o json _PID=1 UNIT={} MESSAGE_ID=39f53479d3a045ac8e11786248231fbf | python3 -c \"import json,sys; print('\\n'.join(sorted(set(json.loads(l)['INVOCATION_ID'] for l in sys.stdin))))\"",
+        replica.unit()
+    ));
+    let mut all: Vec<String> = told.iter().map(ToString::to_string).collect();
+    all.sort();
+    assert_eq!(all.join("\n"), runs);
+    // All but the last have ended, each once.
+    let mut ends = over.clone();
+    ends.sort();
+    ends.dedup();
+    assert_eq!((ends.len(), over.len()), (told.len() - 1, told.len() - 1));
     rig.clean().await;
 }

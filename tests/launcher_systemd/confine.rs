@@ -23,8 +23,12 @@ async fn limits_hold_and_change_live() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("limited", "exec sleep 1000");
-    spec.limits =
-        Resources { cpu_limit: Some(50), memory_limit: Some(100 * MIB), tasks_max: Some(7), ..Resources::default() };
+    spec.limits = Resources {
+        cpu_limit: Some(50),
+        memory_limit: Some(100 * MIB),
+        tasks_max: Some(7),
+        ..Resources::default()
+    };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
     let cgroup = format!(
@@ -36,7 +40,14 @@ async fn limits_hold_and_change_live() {
     assert_eq!(read("memory.high"), (90 * MIB).to_string());
     assert_eq!(read("pids.max"), "7");
     assert_eq!(read("cpu.max"), "50000 100000");
-    rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
+    rig.launcher.set_limits(
+        &replica,
+        run,
+        Resources {
+            memory_limit: Some(200 * MIB),
+            ..Resources::default()
+        },
+    );
     assert_eq!(rig.applied(Applied::Limits).await, Ok(()));
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
     // Without any quota systemd takes the controller away.
@@ -59,9 +70,17 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
     let mut rig = Rig::new().await;
     let team = "inner-team".parse().unwrap();
     let parents = vec!["outer".parse().unwrap()];
-    let limits = |memory| TeamLimits { memory_max: Some(memory), tasks_max: Some(100), ..TeamLimits::default() };
+    let limits = |memory| TeamLimits {
+        memory_max: Some(memory),
+        tasks_max: Some(100),
+        ..TeamLimits::default()
+    };
     rig.launcher.set_team(&team, &parents, limits(300 * MIB));
-    let spec = RunSpec { team: team.clone(), team_parents: parents.clone(), ..worker("teamed", "exec sleep 1000") };
+    let spec = RunSpec {
+        team: team.clone(),
+        team_parents: parents.clone(),
+        ..worker("teamed", "exec sleep 1000")
+    };
     let (_, pid) = rig.start(&spec).await;
     let slice = "/sys/fs/cgroup/reeve.slice/reeve-outer.slice/reeve-outer-inner\\x2dteam.slice";
     let unit = Path::new(slice).join(spec.replica.unit());
@@ -93,7 +112,8 @@ async fn a_fork_bomb_stays_inside_its_tasks() {
     let (run, pid) = rig.start(&spec).await;
     let cgroup = sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"));
     until("full", || {
-        !sh_ok(&format!("test -d /proc/{pid}")) || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
+        !sh_ok(&format!("test -d /proc/{pid}"))
+            || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
     })
     .await;
     rig.launcher.kill(&spec.replica, run);
@@ -116,7 +136,9 @@ async fn the_network_is_cut_and_given_back() {
     let mut spec = worker("net", "");
     spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), script];
     spec.working_directory = Some(work.clone());
-    let is = |wanted: &str| std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted);
+    let is = |wanted: &str| {
+        std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted)
+    };
     let (run, pid) = rig.start(&spec).await;
     until("open", || is("open")).await;
     rig.launcher.network(&spec.replica, run, true);

@@ -33,7 +33,10 @@ async fn ends_are_told_apart() {
             ExitStatus::Code(203),
         ),
     ] {
-        let spec = RunSpec { policy, ..worker("ends", script) };
+        let spec = RunSpec {
+            policy,
+            ..worker("ends", script)
+        };
         let (run, pid) = rig.start(&spec).await;
         assert!(pid > 0);
         let info = rig.ended(&spec.replica, run).await;
@@ -78,9 +81,15 @@ async fn an_oom_kill_is_known_for_what_it_is() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let eat = "exec tail /dev/zero";
-    for (name, script) in [("oom-main", eat.to_owned()), ("oom-child", format!("sh -c '{eat}' & wait; sleep 1000"))] {
+    for (name, script) in [
+        ("oom-main", eat.to_owned()),
+        ("oom-child", format!("sh -c '{eat}' & wait; sleep 1000")),
+    ] {
         let spec = RunSpec {
-            limits: Resources { memory_limit: Some(16 * MIB), ..Resources::default() },
+            limits: Resources {
+                memory_limit: Some(16 * MIB),
+                ..Resources::default()
+            },
             ..worker(name, &script)
         };
         let (run, _) = rig.start(&spec).await;
@@ -97,7 +106,10 @@ async fn a_start_that_cannot_be_says_why() {
     sh("touch /var/tmp/not-executable && chmod 644 /var/tmp/not-executable");
     let mut rig = Rig::new().await;
     let spec = worker("bad", "sleep 1000");
-    let exec = |program: &str| RunSpec { exec: vec![program.into()], ..spec.clone() };
+    let exec = |program: &str| RunSpec {
+        exec: vec![program.into()],
+        ..spec.clone()
+    };
     let cases = [
         (exec("/no/such/program"), "/no/such/program does not exist"),
         (
@@ -105,18 +117,39 @@ async fn a_start_that_cannot_be_says_why() {
             "/var/tmp/not-executable is not executable",
         ),
         (exec("relative"), "not an absolute path"),
-        (RunSpec { user: Some("nobody-at-all".into()), ..spec.clone() }, "user nobody-at-all is unknown"),
         (
-            RunSpec { working_directory: Some("/no/such/folder".into()), ..spec.clone() },
+            RunSpec {
+                user: Some("nobody-at-all".into()),
+                ..spec.clone()
+            },
+            "user nobody-at-all is unknown",
+        ),
+        (
+            RunSpec {
+                working_directory: Some("/no/such/folder".into()),
+                ..spec.clone()
+            },
             "working directory /no/such/folder",
         ),
-        (RunSpec { environment_file: Some("/no/such/env".into()), ..spec.clone() }, "systemd"),
         (
-            RunSpec { sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(), ..spec.clone() },
+            RunSpec {
+                environment_file: Some("/no/such/env".into()),
+                ..spec.clone()
+            },
+            "systemd",
+        ),
+        (
+            RunSpec {
+                sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(),
+                ..spec.clone()
+            },
             "worker.sandbox.ProtectSytem",
         ),
         (
-            RunSpec { sandbox: [("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into(), ..spec.clone() },
+            RunSpec {
+                sandbox: [("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into(),
+                ..spec.clone()
+            },
             "ProtectSystem",
         ),
     ];
@@ -301,7 +334,10 @@ async fn sup_p5_a_changed_specification_is_a_new_unit() {
 async fn a_disarmed_unit_stays_down_and_starts_again() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec { unsupervised_after: Some(Duration::from_secs(2)), ..worker("disarmed", "exec sleep 1000") };
+    let spec = RunSpec {
+        unsupervised_after: Some(Duration::from_secs(2)),
+        ..worker("disarmed", "exec sleep 1000")
+    };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
     sh(&format!("kill -9 {pid}"));
@@ -376,7 +412,10 @@ async fn a_hundred_starts_and_stops_at_once() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let specs: Vec<RunSpec> = (1..=100)
-        .map(|n| RunSpec { replica: ReplicaId::new("many".parse().unwrap(), n), ..worker("many", "exec sleep 1000") })
+        .map(|n| RunSpec {
+            replica: ReplicaId::new("many".parse().unwrap(), n),
+            ..worker("many", "exec sleep 1000")
+        })
         .collect();
     let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
     let mut runs = Vec::new();
@@ -422,5 +461,32 @@ async fn signals_reach_the_main_process_or_all() {
     let (run, _) = rig.start(&spec).await;
     rig.launcher.signal(&spec.replica, run, 12, true);
     assert_eq!(rig.status(&spec.replica, run).await, ExitStatus::Signal(12));
+    rig.clean().await;
+}
+
+#[tokio::test]
+async fn sup_p9_a_frozen_run_that_is_killed_does_not_block_its_name() {
+    let Some(_guard) = guard().await else { return };
+    let mut rig = Rig::new().await;
+    let spec = worker("iced", "exec sleep 1000");
+    let replica = spec.replica.clone();
+    let (run, pid) = rig.start(&spec).await;
+    rig.launcher.freeze(&replica, run);
+    assert_eq!(rig.applied(Applied::Freeze).await, Ok(()));
+    sh(&format!("kill -9 {pid}"));
+    let status = rig.status(&replica, run).await;
+    assert_eq!(status, ExitStatus::Signal(9));
+    eprintln!(
+        "state {} freezer {}",
+        show(&replica, "SubState"),
+        show(&replica, "FreezerState")
+    );
+    let (run, _) = rig.start(&spec).await;
+    assert_eq!(show(&replica, "FreezerState"), "running");
+    rig.launcher.freeze(&replica, run);
+    assert_eq!(rig.applied(Applied::Freeze).await, Ok(()));
+    rig.launcher
+        .stop(&replica, run, 15, Duration::from_secs(20));
+    assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(15));
     rig.clean().await;
 }

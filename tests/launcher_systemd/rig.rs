@@ -6,7 +6,9 @@ use reeve::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher}
 use reeve::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
 use reeve_core::effect::RunSpec;
-use reeve_core::{Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall};
+use reeve_core::{
+    Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +39,11 @@ pub async fn guard() -> Option<MutexGuard<'static, ()>> {
 pub fn sh(line: &str) -> String {
     let out = Command::new("sh").args(["-c", line]).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-    assert!(out.status.success(), "{line}: {text} {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{line}: {text} {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     text
 }
 
@@ -94,6 +100,8 @@ pub struct Rig {
     kept: Vec<LauncherEvent>,
     tokens: u64,
     replicas: Vec<ReplicaId>,
+    /// The test makes the launcher look again by itself.
+    pub gaps: bool,
 }
 
 impl Rig {
@@ -111,11 +119,16 @@ impl Rig {
             kept: Vec::new(),
             tokens: 0,
             replicas: Vec::new(),
+            gaps: false,
         }
     }
 
     /// The first event that fits, kept ones included; all others are kept.
-    pub async fn wait<T>(&mut self, what: &str, mut fits: impl FnMut(&LauncherEvent) -> Option<T>) -> T {
+    pub async fn wait<T>(
+        &mut self,
+        what: &str,
+        mut fits: impl FnMut(&LauncherEvent) -> Option<T>,
+    ) -> T {
         for at in 0..self.kept.len() {
             if let Some(value) = fits(&self.kept[at]) {
                 self.kept.remove(at);
@@ -152,8 +165,12 @@ impl Rig {
     /// What came of a start.
     pub async fn begun(&mut self, token: StartToken) -> Result<(RunId, u32), String> {
         self.wait("answer to a start", |event| match event {
-            LauncherEvent::Started { token: t, run, pid, .. } if *t == token => Some(Ok((*run, *pid))),
-            LauncherEvent::StartFailed { token: t, error, .. } if *t == token => Some(Err(error.clone())),
+            LauncherEvent::Started {
+                token: t, run, pid, ..
+            } if *t == token => Some(Ok((*run, *pid))),
+            LauncherEvent::StartFailed {
+                token: t, error, ..
+            } if *t == token => Some(Err(error.clone())),
             _ => None,
         })
         .await
@@ -178,7 +195,11 @@ impl Rig {
     /// The end of a run, not recorded.
     pub async fn exited(&mut self, replica: &ReplicaId, run: RunId) -> ExitInfo {
         self.wait("exit", |event| match event {
-            LauncherEvent::Exited { replica: r, run: x, info } if r == replica && *x == run => Some(info.clone()),
+            LauncherEvent::Exited {
+                replica: r,
+                run: x,
+                info,
+            } if r == replica && *x == run => Some(info.clone()),
             _ => None,
         })
         .await
@@ -190,7 +211,9 @@ impl Rig {
 
     pub async fn applied(&mut self, what: Applied) -> Result<(), String> {
         self.wait("answer", |event| match event {
-            LauncherEvent::Applied { what: w, result, .. } if *w == what => Some(result.clone()),
+            LauncherEvent::Applied {
+                what: w, result, ..
+            } if *w == what => Some(result.clone()),
             _ => None,
         })
         .await
@@ -198,16 +221,34 @@ impl Rig {
 
     /// Lists; what was found of one replica.
     pub async fn find(&mut self, replica: &ReplicaId) -> Option<Found> {
+        // Left over from the launcher's own look after a gap; one may also be under way.
+        while let Ok(event) = self.events.try_recv() {
+            self.kept.push(event);
+        }
+        self.kept.retain(|event| {
+            !matches!(event, LauncherEvent::ListComplete | LauncherEvent::Found(_))
+        });
         self.launcher.list();
-        self.listed(replica).await
+        let found = self.listed(replica).await;
+        match found {
+            None if self.gaps => self.listed(replica).await,
+            found => found,
+        }
     }
 
     pub async fn listed(&mut self, replica: &ReplicaId) -> Option<Found> {
-        self.wait("end of list", |event| matches!(event, LauncherEvent::ListComplete).then_some(())).await;
-        let at = self
-            .kept
-            .iter()
-            .position(|event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica))?;
+        self.wait("end of list", |event| {
+            matches!(event, LauncherEvent::ListComplete).then_some(())
+        })
+        .await;
+        self.found(replica)
+    }
+
+    /// A kept `Found` of the replica.
+    pub fn found(&mut self, replica: &ReplicaId) -> Option<Found> {
+        let at = self.kept.iter().position(
+            |event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica),
+        )?;
         match self.kept.remove(at) {
             LauncherEvent::Found(found) => Some(found),
             _ => None,

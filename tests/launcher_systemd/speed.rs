@@ -11,8 +11,7 @@ fn middle(mut of: Vec<Duration>) -> Duration {
 }
 
 /// The stamp is on the boot clock, in nanoseconds, as this program's.
-const STAMP: &str =
-    "import time; open('/srv/launcher-test/speed/stamp','w').write(str(time.monotonic_ns())); time.sleep(1000)";
+const STAMP: &str = "import time; open('/srv/launcher-test/speed/stamp','w').write(str(time.monotonic_ns())); time.sleep(1000)";
 
 #[tokio::test]
 async fn a_crash_costs_little_more_than_with_plain_systemd() {

@@ -24,9 +24,7 @@ pub(super) fn own() -> Account {
     let (uid, gid) = (geteuid(), getegid());
     let known = User::from_uid(uid).ok().flatten();
     Account {
-        name: known
-            .as_ref()
-            .map_or_else(|| uid.to_string(), |u| u.name.clone()),
+        name: known.as_ref().map_or_else(|| uid.to_string(), |u| u.name.clone()),
         home: known.map_or_else(|| "/".to_owned(), |u| u.dir.to_string_lossy().into_owned()),
         uid: uid.as_raw(),
         gid: gid.as_raw(),
@@ -35,25 +33,20 @@ pub(super) fn own() -> Account {
 }
 
 /// The account of a worker with this `user` and `group`; or why there is none.
-pub(super) fn resolve(
-    own: &Account,
-    user: Option<&str>,
-    group: Option<&str>,
-) -> Result<Account, String> {
+pub(super) fn resolve(own: &Account, user: Option<&str>, group: Option<&str>) -> Result<Account, String> {
     let mut account = own.clone();
     let mut groups = None;
     if let Some(name) = user {
         let user = find_user(name)?;
-        let login = CString::new(user.name.as_str())
-            .map_err(|_| format!("user {name:?}: no valid name"))?;
+        let login = CString::new(user.name.as_str()).map_err(|_| format!("user {name:?}: no valid name"))?;
         account.uid = user.uid.as_raw();
         account.gid = user.gid.as_raw();
         account.home = user.dir.to_string_lossy().into_owned();
         account.name = user.name;
-        groups =
-            Some(getgrouplist(&login, user.gid).map_err(|e| {
-                format!("user {name:?}: its groups could not be read: {}", e.desc())
-            })?);
+        groups = Some(
+            getgrouplist(&login, user.gid)
+                .map_err(|e| format!("user {name:?}: its groups could not be read: {}", e.desc()))?,
+        );
     }
     if let Some(name) = group {
         account.gid = find_group(name)?.as_raw();
@@ -74,11 +67,8 @@ pub(super) fn resolve(
         Some(groups) => groups,
         None => getgroups().map_err(|e| format!("own groups could not be read: {}", e.desc()))?,
     };
-    account.identity = Some(Identity {
-        uid: account.uid,
-        gid: account.gid,
-        groups: groups.into_iter().map(Gid::as_raw).collect(),
-    });
+    account.identity =
+        Some(Identity { uid: account.uid, gid: account.gid, groups: groups.into_iter().map(Gid::as_raw).collect() });
     Ok(account)
 }
 
@@ -90,10 +80,7 @@ fn find_user(name: &str) -> Result<User, String> {
     match found {
         Ok(Some(user)) => Ok(user),
         Ok(None) => Err(format!("unknown user {name:?}")),
-        Err(e) => Err(format!(
-            "user {name:?} could not be looked up: {}",
-            e.desc()
-        )),
+        Err(e) => Err(format!("user {name:?} could not be looked up: {}", e.desc())),
     }
 }
 
@@ -104,10 +91,7 @@ fn find_group(name: &str) -> Result<Gid, String> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid),
         Ok(None) => Err(format!("unknown group {name:?}")),
-        Err(e) => Err(format!(
-            "group {name:?} could not be looked up: {}",
-            e.desc()
-        )),
+        Err(e) => Err(format!("group {name:?} could not be looked up: {}", e.desc())),
     }
 }
 
@@ -128,15 +112,8 @@ mod tests {
     fn asking_for_ourselves_changes_nothing() {
         let own = own();
         let uid = own.uid.to_string();
-        assert_eq!(
-            resolve(&own, None, None).ok().and_then(|a| a.identity),
-            None
-        );
-        if User::from_uid(Uid::from_raw(own.uid))
-            .ok()
-            .flatten()
-            .is_some()
-        {
+        assert_eq!(resolve(&own, None, None).ok().and_then(|a| a.identity), None);
+        if User::from_uid(Uid::from_raw(own.uid)).ok().flatten().is_some() {
             let same = resolve(&own, Some(&uid), None);
             assert_eq!(same.map(|a| a.identity), Ok(None));
         }

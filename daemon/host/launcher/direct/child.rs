@@ -32,15 +32,8 @@ pub(super) enum Step {
     Execute,
 }
 
-const STEPS: [Step; 7] = [
-    Step::Create,
-    Step::Cgroup,
-    Step::Descriptors,
-    Step::Identity,
-    Step::ParentDeath,
-    Step::Directory,
-    Step::Execute,
-];
+const STEPS: [Step; 7] =
+    [Step::Create, Step::Cgroup, Step::Descriptors, Step::Identity, Step::ParentDeath, Step::Directory, Step::Execute];
 
 /// Where and why a start failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +48,7 @@ impl Failure {
     /// Reads what [`child_entry`] has written.
     pub(super) fn decode(raw: [i32; 2]) -> Option<Self> {
         let step = usize::try_from(raw[0]).ok()?.checked_sub(1)?;
-        Some(Self {
-            step: *STEPS.get(step)?,
-            errno: Errno::from_raw(raw[1]),
-        })
+        Some(Self { step: *STEPS.get(step)?, errno: Errno::from_raw(raw[1]) })
     }
 }
 
@@ -94,12 +84,7 @@ pub(super) extern "C" fn child_entry(orders: *mut c_void) -> c_int {
         ptr::write_volatile(&raw mut orders.failure, failure);
         if orders.report >= 0 {
             let size = size_of_val(&failure);
-            libc::syscall(
-                libc::SYS_write,
-                orders.report,
-                (&raw const failure).cast::<c_void>(),
-                size,
-            );
+            libc::syscall(libc::SYS_write, orders.report, (&raw const failure).cast::<c_void>(), size);
         }
         libc::syscall(libc::SYS_exit_group, 127);
         libc::_exit(127)
@@ -124,12 +109,7 @@ unsafe fn become_program(orders: &Orders) -> (Step, Errno) {
             return fail(Step::Cgroup);
         }
         if orders.shares_files
-            && libc::syscall(
-                libc::SYS_close_range,
-                orders.keep_below,
-                libc::c_uint::MAX,
-                CLOSE_RANGE_UNSHARE,
-            ) < 0
+            && libc::syscall(libc::SYS_close_range, orders.keep_below, libc::c_uint::MAX, CLOSE_RANGE_UNSHARE) < 0
             && libc::syscall(libc::SYS_unshare, libc::CLONE_FILES) < 0
         {
             return fail(Step::Descriptors);
@@ -172,13 +152,7 @@ unsafe fn become_program(orders: &Orders) -> (Step, Errno) {
             return fail(Step::Directory);
         }
         let none = 0u64;
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const none,
-            ptr::null_mut::<c_void>(),
-            8,
-        );
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, ptr::null_mut::<c_void>(), 8);
         libc::syscall(libc::SYS_execve, orders.path, orders.argv, orders.envp);
         fail(Step::Execute)
     }
@@ -192,12 +166,7 @@ unsafe fn unprotect() {
     let path: &CStr = c"/proc/self/oom_score_adj";
     // SAFETY: plain system calls on a constant path and a descriptor of our own.
     unsafe {
-        let fd = libc::syscall(
-            libc::SYS_openat,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::O_WRONLY | libc::O_CLOEXEC,
-        );
+        let fd = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         if fd >= 0 {
             libc::syscall(libc::SYS_write, fd, c"0".as_ptr(), 1);
             libc::syscall(libc::SYS_close, fd);

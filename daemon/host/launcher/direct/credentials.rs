@@ -10,9 +10,7 @@ use nix::unistd::geteuid;
 use reeve_core::{ReplicaId, RunSpec};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{
-    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown,
-};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 
 /// systemd's own limit.
@@ -24,11 +22,7 @@ pub(super) fn folder(paths: &Paths, replica: &ReplicaId) -> PathBuf {
 }
 
 /// Copies what the specification names; the folder, or `None` when it names nothing.
-pub(super) fn provide(
-    paths: &Paths,
-    spec: &RunSpec,
-    account: &Account,
-) -> Result<Option<PathBuf>, String> {
+pub(super) fn provide(paths: &Paths, spec: &RunSpec, account: &Account) -> Result<Option<PathBuf>, String> {
     if spec.credentials.is_empty() {
         return Ok(None);
     }
@@ -39,16 +33,9 @@ pub(super) fn provide(
         _ => {}
     }
     if let Some(above) = target.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(above)
-            .map_err(fail)?;
+        DirBuilder::new().recursive(true).mode(0o711).create(above).map_err(fail)?;
     }
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&target)
-        .map_err(fail)?;
+    DirBuilder::new().mode(0o700).create(&target).map_err(fail)?;
     for name in &spec.credentials {
         copy(&paths.etc.join("credentials"), name, &target, account)
             .map_err(|e| format!("credential {name:?}: {e}"))?;
@@ -75,9 +62,7 @@ fn copy(from: &Path, name: &str, to: &Path, account: &Account) -> Result<(), Str
     }
     if facts.mode() & 0o027 != 0 {
         let (path, mode) = (source.display(), facts.mode() & 0o7777);
-        return Err(format!(
-            "{path}: mode {mode:04o} lets others in, expected 0600 or 0640"
-        ));
+        return Err(format!("{path}: mode {mode:04o} lets others in, expected 0600 or 0640"));
     }
     if facts.len() > LARGEST {
         return Err(format!("{}: larger than 1 MiB", source.display()));
@@ -86,12 +71,7 @@ fn copy(from: &Path, name: &str, to: &Path, account: &Account) -> Result<(), Str
     file.read_to_end(&mut secret).map_err(at)?;
     let target = to.join(name);
     let at = |e: io::Error| format!("{}: {}", target.display(), reason(&e));
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o400)
-        .open(&target)
-        .map_err(at)?;
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&target).map_err(at)?;
     copy.write_all(&secret).map_err(at)?;
     fchown(&copy, Some(account.uid), Some(account.gid)).map_err(at)
 }

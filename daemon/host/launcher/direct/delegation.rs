@@ -43,12 +43,9 @@ impl Tree {
         access(&own.path().join("cgroup.procs"), AccessFlags::W_OK)
             .map_err(|e| format!("{shown} is not delegated to us: {}", e.desc()))?;
         let base = Group::at(own.path().join(name));
-        base.create()
-            .map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
-        let controllers: Vec<_> = CONTROLLERS
-            .into_iter()
-            .filter(|c| hand_out(&own, c).is_ok() && base.enable(c).is_ok())
-            .collect();
+        base.create().map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
+        let controllers: Vec<_> =
+            CONTROLLERS.into_iter().filter(|c| hand_out(&own, c).is_ok() && base.enable(c).is_ok()).collect();
         Ok(Self { base, controllers })
     }
 
@@ -97,12 +94,7 @@ impl Tree {
     }
 
     /// A fresh cgroup for a run of the replica. Fails while something of an earlier run is still in it.
-    pub(super) fn replica(
-        &self,
-        replica: &ReplicaId,
-        team: &TeamName,
-        parents: &[TeamName],
-    ) -> io::Result<Group> {
+    pub(super) fn replica(&self, replica: &ReplicaId, team: &TeamName, parents: &[TeamName]) -> io::Result<Group> {
         let team = self.team(team, parents)?;
         let name = format!("reeve-{}", replica.file_name());
         let group = Group::at(team.path().join(name));
@@ -112,9 +104,9 @@ impl Tree {
             }
             // Counters of the earlier run would be taken for those of this one.
             group.kill();
-            group.remove().map_err(|e| {
-                io::Error::other(format!("processes of an earlier run cannot be killed: {e}"))
-            })?;
+            group
+                .remove()
+                .map_err(|e| io::Error::other(format!("processes of an earlier run cannot be killed: {e}")))?;
             group.create()?;
         }
         Ok(group)

@@ -16,20 +16,14 @@ pub(super) fn read(path: &str) -> Result<BTreeMap<String, String>, String> {
     match std::fs::read_to_string(Path::new(path)) {
         Ok(text) => parse(&text).map_err(|e| format!("environment file {path}: {e}")),
         Err(_) if optional => Ok(BTreeMap::new()),
-        Err(e) => Err(format!(
-            "environment file {path}: {}",
-            super::prepare::reason(&e)
-        )),
+        Err(e) => Err(format!("environment file {path}: {}", super::prepare::reason(&e))),
     }
 }
 
 /// Reads the text.
 fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut found = BTreeMap::new();
-    let mut reader = Reader {
-        rest: text.chars().peekable(),
-        line: 1,
-    };
+    let mut reader = Reader { rest: text.chars().peekable(), line: 1 };
     while let Some(entry) = reader.entry()? {
         found.insert(entry.0, entry.1);
     }
@@ -72,10 +66,7 @@ impl Reader<'_> {
         }
         let key = key.trim_end();
         let plain = |c: char| c == '_' || c.is_ascii_alphanumeric();
-        if key.is_empty()
-            || !key.chars().all(plain)
-            || key.starts_with(|c: char| c.is_ascii_digit())
-        {
+        if key.is_empty() || !key.chars().all(plain) || key.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(format!("line {line}: {key:?} is not a variable name"));
         }
         let value = self.value(line)?;
@@ -100,8 +91,7 @@ impl Reader<'_> {
                     }
                 },
                 '\'' | '"' => {
-                    self.quoted(c, &mut value)
-                        .ok_or_else(|| format!("line {line}: the quote {c} is never closed"))?;
+                    self.quoted(c, &mut value).ok_or_else(|| format!("line {line}: the quote {c} is never closed"))?;
                     keep = value.len();
                 }
                 c => {
@@ -159,10 +149,7 @@ mod tests {
     #[test]
     fn sup_14_mistakes_name_the_line() {
         for (text, error) in [
-            (
-                "A=1\nnonsense\n",
-                "line 2: expected KEY=VALUE, found \"nonsense\"",
-            ),
+            ("A=1\nnonsense\n", "line 2: expected KEY=VALUE, found \"nonsense\""),
             ("A='open\n", "line 1: the quote ' is never closed"),
             ("1A=x", "line 1: \"1A\" is not a variable name"),
             ("export A=x", "line 1: \"export A\" is not a variable name"),

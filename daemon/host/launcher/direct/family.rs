@@ -26,17 +26,10 @@ pub(super) fn children() -> Vec<i32> {
     let own = getpid().as_raw();
     let mut found = Vec::new();
     let mut known = false;
-    for thread in fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for thread in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         if let Ok(text) = fs::read_to_string(thread.path().join("children")) {
             known = true;
-            found.extend(
-                text.split_ascii_whitespace()
-                    .filter_map(|p| p.parse::<i32>().ok()),
-            );
+            found.extend(text.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok()));
         }
     }
     if !known {
@@ -70,9 +63,7 @@ pub(super) fn kill_left(families: &[Family], mains: &BTreeSet<i32>) -> BTreeSet<
 /// Everybody of the family, from the whole host: exact, and slow.
 pub(super) fn members(family: &Family) -> Vec<i32> {
     let own = getpid().as_raw();
-    processes()
-        .filter(|p| *p != own && belongs(*p, family))
-        .collect()
+    processes().filter(|p| *p != own && belongs(*p, family)).collect()
 }
 
 /// SIGKILL to every process that carries the mark, save ourselves and our parent, until none is left or two seconds
@@ -82,9 +73,7 @@ pub(super) fn sweep(mark: &str) -> usize {
     let deadline = Instant::now() + Duration::from_secs(2);
     let mut killed = BTreeSet::new();
     loop {
-        let left: Vec<i32> = processes()
-            .filter(|p| !spared.contains(p) && marked(*p, mark))
-            .collect();
+        let left: Vec<i32> = processes().filter(|p| !spared.contains(p) && marked(*p, mark)).collect();
         if left.is_empty() || Instant::now() > deadline {
             return killed.len();
         }
@@ -120,13 +109,11 @@ pub(super) fn reap_adopted(mains: &BTreeSet<i32>, seen: &mut BTreeSet<i32>) {
 }
 
 fn belongs(pid: i32, family: &Family) -> bool {
-    getsid(Some(Pid::from_raw(pid))).is_ok_and(|s| s.as_raw() == family.session)
-        || marked(pid, &family.mark)
+    getsid(Some(Pid::from_raw(pid))).is_ok_and(|s| s.as_raw() == family.session) || marked(pid, &family.mark)
 }
 
 fn marked(pid: i32, mark: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|text| text.split(|b| *b == 0).any(|v| v == mark.as_bytes()))
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|text| text.split(|b| *b == 0).any(|v| v == mark.as_bytes()))
 }
 
 fn parent(pid: i32) -> Option<i32> {

@@ -91,11 +91,7 @@ impl DirectLauncher {
         // Orphans of workers shall come to us, not to PID 1.
         prctl::set_child_subreaper(true)?;
         let spawner = spawn::Spawner::new()?;
-        let tree = if options.cgroups {
-            delegation::Tree::open(&mark)
-        } else {
-            Err("not wanted".to_owned())
-        };
+        let tree = if options.cgroups { delegation::Tree::open(&mark) } else { Err("not wanted".to_owned()) };
         let tree = match tree {
             Ok(tree) => Some(tree),
             Err(reason) => {
@@ -104,28 +100,13 @@ impl DirectLauncher {
             }
         };
         let (logs, log_thread) = Logs::start(paths.state.join("logs"))?;
-        let common = prepare::Common {
-            paths: paths.clone(),
-            mark,
-            own: account::own(),
-        };
+        let common = prepare::Common { paths: paths.clone(), mark, own: account::own() };
         let runs = Runs::new(common, tree, logs.clone(), events, spawner);
-        let shared = Arc::new(Shared {
-            watch: Watch::register()?,
-            runs: Mutex::new(runs),
-        });
+        let shared = Arc::new(Shared { watch: Watch::register()?, runs: Mutex::new(runs) });
         let child_ends = signal(SignalKind::child())?;
-        let tasks = [
-            tokio::spawn(tasks::pump(shared.clone())),
-            tokio::spawn(tasks::reap_adopted(shared.clone(), child_ends)),
-        ];
-        Ok(Self {
-            shared,
-            logs,
-            log_thread: Some(log_thread),
-            tasks,
-            swept: false,
-        })
+        let tasks =
+            [tokio::spawn(tasks::pump(shared.clone())), tokio::spawn(tasks::reap_adopted(shared.clone(), child_ends))];
+        Ok(Self { shared, logs, log_thread: Some(log_thread), tasks, swept: false })
     }
 
     /// The cgroup controllers that limits can rely on; empty where limits cannot be enforced.
@@ -141,12 +122,7 @@ impl DirectLauncher {
     }
 
     /// Does something with a living run; an older run's request is dropped.
-    fn with<T>(
-        &self,
-        replica: &ReplicaId,
-        run: RunId,
-        act: impl FnOnce(&mut Run) -> T,
-    ) -> Option<(u32, T)> {
+    fn with<T>(&self, replica: &ReplicaId, run: RunId, act: impl FnOnce(&mut Run) -> T) -> Option<(u32, T)> {
         let mut runs = self.shared.runs();
         let key = runs.key(replica, run)?;
         let done = act(runs.live.get_mut(&key)?);
@@ -154,12 +130,7 @@ impl DirectLauncher {
     }
 
     fn applied(&self, replica: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
-        self.shared.runs().send(LauncherEvent::Applied {
-            replica: replica.clone(),
-            run,
-            what,
-            result,
-        });
+        self.shared.runs().send(LauncherEvent::Applied { replica: replica.clone(), run, what, result });
     }
 }
 
@@ -180,10 +151,7 @@ impl Launcher for DirectLauncher {
             }
             let left = family::sweep(&runs.common.marked());
             if left > 0 {
-                tracing::warn!(
-                    processes = left,
-                    "killed what an earlier daemon had left behind"
-                );
+                tracing::warn!(processes = left, "killed what an earlier daemon had left behind");
             }
         }
         for run in runs.live.values().filter(|r| r.is_started()) {
@@ -261,8 +229,7 @@ impl Launcher for DirectLauncher {
         };
         match (result, group) {
             (Ok(()), Some(group)) => {
-                let wait =
-                    tasks::until_frozen(self.shared.clone(), key, group, replica.clone(), run);
+                let wait = tasks::until_frozen(self.shared.clone(), key, group, replica.clone(), run);
                 tokio::spawn(wait);
             }
             (result, _) => self.applied(replica, run, Applied::Freeze, result),
@@ -276,11 +243,8 @@ impl Launcher for DirectLauncher {
     }
 
     fn network(&mut self, replica: &ReplicaId, run: RunId, deny: bool) {
-        let result = if deny {
-            Err("isolating from the network needs the systemd launcher".to_owned())
-        } else {
-            Ok(())
-        };
+        let result =
+            if deny { Err("isolating from the network needs the systemd launcher".to_owned()) } else { Ok(()) };
         if self.with(replica, run, |_| ()).is_some() {
             self.applied(replica, run, Applied::Network, result);
         }
@@ -338,12 +302,7 @@ fn identity(path: &Path) -> io::Result<String> {
     }
     let id = RunId(status::random()?).to_string();
     let fresh = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     io::Write::write_all(&mut file, id.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)?;

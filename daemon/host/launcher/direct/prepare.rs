@@ -77,24 +77,12 @@ pub(super) fn prepare(
     if let Some(folder) = credentials {
         variables.insert("CREDENTIALS_DIRECTORY".into(), shown(&folder));
     }
-    let text = |what: &str, text: &str| {
-        CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
-    };
+    let text = |what: &str, text: &str| CString::new(text).map_err(|_| format!("{what} holds a zero byte"));
     Ok(Program {
         path: text("the program", path)?,
-        arguments: spec
-            .exec
-            .iter()
-            .map(|a| text("an argument", a))
-            .collect::<Result<_, _>>()?,
-        environment: variables
-            .iter()
-            .map(|(k, v)| text(k, &format!("{k}={v}")))
-            .collect::<Result<_, _>>()?,
-        directory: text(
-            "working_directory",
-            spec.working_directory.as_deref().unwrap_or("/"),
-        )?,
+        arguments: spec.exec.iter().map(|a| text("an argument", a)).collect::<Result<_, _>>()?,
+        environment: variables.iter().map(|(k, v)| text(k, &format!("{k}={v}"))).collect::<Result<_, _>>()?,
+        directory: text("working_directory", spec.working_directory.as_deref().unwrap_or("/"))?,
         identity: account.identity,
     })
 }
@@ -113,14 +101,9 @@ fn base(account: &Account) -> BTreeMap<String, String> {
 }
 
 /// Makes the replica's own folder. Its parent is ours alone, so nobody can put something else in its place.
-fn runtime_folder(
-    paths: &Paths,
-    replica: &ReplicaId,
-    account: &Account,
-) -> Result<PathBuf, String> {
+fn runtime_folder(paths: &Paths, replica: &ReplicaId, account: &Account) -> Result<PathBuf, String> {
     let folder = paths.runtime_dir(replica);
-    own_folder(&folder, 0o755, account)
-        .map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
+    own_folder(&folder, 0o755, account).map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
     Ok(folder)
 }
 

@@ -41,10 +41,7 @@ pub(super) struct Starting {
 impl Run {
     /// How its processes are recognised without a cgroup.
     pub(super) fn family(&self) -> Family {
-        Family {
-            session: self.pid,
-            mark: format!("{}={}", prepare::RUN, self.id),
-        }
+        Family { session: self.pid, mark: format!("{}={}", prepare::RUN, self.id) }
     }
 
     /// Whether `Started` was sent.

@@ -21,9 +21,7 @@ use super::watch::{Watch, What};
 use crate::host::cgroup::Group;
 use crate::host::launcher::EventSender;
 use reeve_core::config::Resources;
-use reeve_core::{
-    ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, Wall,
-};
+use reeve_core::{ExitInfo, ExitStatus, LauncherEvent, ReplicaId, RunId, RunSpec, StartToken, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -49,13 +47,7 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn new(
-        common: Common,
-        tree: Option<Tree>,
-        logs: Logs,
-        events: EventSender,
-        spawner: Spawner,
-    ) -> Self {
+    pub(super) fn new(common: Common, tree: Option<Tree>, logs: Logs, events: EventSender, spawner: Spawner) -> Self {
         Self {
             common,
             tree,
@@ -92,11 +84,7 @@ impl Runs {
             }
             Err(error) => {
                 let replica = spec.replica.clone();
-                self.send(LauncherEvent::StartFailed {
-                    replica,
-                    token,
-                    error,
-                });
+                self.send(LauncherEvent::StartFailed { replica, token, error });
                 None
             }
         }
@@ -153,13 +141,7 @@ impl Runs {
         }
         run.pidfd = Some(pidfd);
         let spec = spec.clone();
-        run.starting = report.map(|report| {
-            Box::new(Starting {
-                report,
-                token,
-                spec,
-            })
-        });
+        run.starting = report.map(|report| Box::new(Starting { report, token, spec }));
         self.logs.open(&run.replica, id, reader);
         self.by_replica.insert(run.replica.clone(), key);
         self.live.insert(key, run);
@@ -243,12 +225,7 @@ impl Runs {
                 // Before the close: a child just being made may hold a copy, and events of that would go on.
                 watch.delete(&pidfd);
             }
-            let info = ExitInfo {
-                status,
-                oom_kill: false,
-                peak_memory,
-                at: wall(),
-            };
+            let info = ExitInfo { status, oom_kill: false, peak_memory, at: wall() };
             run.ended = Some((info, Instant::now()));
             ended.push(*key);
         }
@@ -306,16 +283,8 @@ impl Runs {
             let _ = group.remove();
         }
         self.send(match run.failed {
-            Some((token, error)) => LauncherEvent::StartFailed {
-                replica: run.replica,
-                token,
-                error,
-            },
-            None => LauncherEvent::Exited {
-                replica: run.replica,
-                run: run.id,
-                info,
-            },
+            Some((token, error)) => LauncherEvent::StartFailed { replica: run.replica, token, error },
+            None => LauncherEvent::Exited { replica: run.replica, run: run.id, info },
         });
     }
 
@@ -359,12 +328,8 @@ impl Runs {
         for key in self.live.keys().copied().collect::<Vec<_>>() {
             if let Some(run) = self.live.get_mut(&key) {
                 tracing::error!(replica = %run.replica, pid = run.pid, "cannot be killed");
-                let unknown = || ExitInfo {
-                    status: ExitStatus::Unknown,
-                    oom_kill: false,
-                    peak_memory: None,
-                    at: wall(),
-                };
+                let unknown =
+                    || ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: wall() };
                 run.ended.get_or_insert_with(|| (unknown(), Instant::now()));
             }
             self.report_end(key);
@@ -396,11 +361,7 @@ impl Runs {
 
 /// Why limits cannot be enforced without a cgroup; `None` when there are none.
 pub(super) fn unlimited(limits: &Resources) -> Option<String> {
-    let gpus = Resources {
-        gpus_request: limits.gpus_request,
-        gpus_limit: limits.gpus_limit,
-        ..Resources::default()
-    };
+    let gpus = Resources { gpus_request: limits.gpus_request, gpus_limit: limits.gpus_limit, ..Resources::default() };
     (*limits != gpus).then(|| "limits need a cgroup v2 that is delegated to reeved".to_owned())
 }
 

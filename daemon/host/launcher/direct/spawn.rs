@@ -78,9 +78,7 @@ pub(super) struct Spawner {
 
 impl std::fmt::Debug for Spawner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spawner")
-            .field("clone3", &self.clone3)
-            .finish_non_exhaustive()
+        f.debug_struct("Spawner").field("clone3", &self.clone3).finish_non_exhaustive()
     }
 }
 impl Spawner {
@@ -91,28 +89,15 @@ impl Spawner {
         let slot = fcntl(&null, FcntlArg::F_DUPFD_CLOEXEC(3))?;
         // SAFETY: fcntl has just returned this descriptor and nobody else knows it.
         let slot = unsafe { OwnedFd::from_raw_fd(slot) };
-        let mut open_files = libc::rlimit64 {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut open_files = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: getrlimit64 fills the structure it is given.
         Errno::result(unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut open_files) })?;
-        let raised = libc::rlimit64 {
-            rlim_cur: open_files.rlim_max,
-            ..open_files
-        };
+        let raised = libc::rlimit64 { rlim_cur: open_files.rlim_max, ..open_files };
         // SAFETY: setrlimit64 reads the structure it is given. Failing leaves the old limit in force.
         unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const raised) };
-        let protected = std::fs::read_to_string("/proc/self/oom_score_adj")
-            .is_ok_and(|score| score.trim_start().starts_with('-'));
-        Ok(Self {
-            stack: vec![0; STACK],
-            null,
-            slot,
-            clone3: cfg!(target_arch = "x86_64"),
-            open_files,
-            protected,
-        })
+        let protected =
+            std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|score| score.trim_start().starts_with('-'));
+        Ok(Self { stack: vec![0; STACK], null, slot, clone3: cfg!(target_arch = "x86_64"), open_files, protected })
     }
 
     /// Makes the child, in the cgroup of folder `place`. `Err` when it could not be made or has failed already; it is reaped then.
@@ -122,10 +107,7 @@ impl Spawner {
         output: BorrowedFd<'_>,
         place: Option<&Path>,
     ) -> Result<Child, Failure> {
-        let create = |errno| Failure {
-            step: Step::Create,
-            errno,
-        };
+        let create = |errno| Failure { step: Step::Create, errno };
         let argv = pointers(&program.arguments);
         let envp = pointers(&program.environment);
         let wait = program.identity.is_none();
@@ -141,10 +123,7 @@ impl Spawner {
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             directory: program.directory.as_ptr(),
-            identity: program
-                .identity
-                .as_ref()
-                .map(|i| (i.uid, i.gid, i.groups.as_ptr(), i.groups.len())),
+            identity: program.identity.as_ref().map(|i| (i.uid, i.gid, i.groups.as_ptr(), i.groups.len())),
             input: self.null.as_raw_fd(),
             output: self.slot.as_raw_fd(),
             keep_below: self.null.as_raw_fd().max(self.slot.as_raw_fd()) + 1,
@@ -159,12 +138,7 @@ impl Spawner {
         };
         // No handler of ours may run in the child, which shares our memory.
         let mut before = SigSet::empty();
-        pthread_sigmask(
-            SigmaskHow::SIG_SETMASK,
-            Some(&SigSet::all()),
-            Some(&mut before),
-        )
-        .map_err(create)?;
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before)).map_err(create)?;
         let made = self.create(&mut orders, place, wait);
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
         // The slot must not hold the pipe open.
@@ -180,12 +154,7 @@ impl Spawner {
     }
 
     /// `clone3` where it works, else `clone`.
-    fn create(
-        &mut self,
-        orders: &mut Orders,
-        place: Option<&Path>,
-        wait: bool,
-    ) -> Result<(i32, OwnedFd), Errno> {
+    fn create(&mut self, orders: &mut Orders, place: Option<&Path>, wait: bool) -> Result<(i32, OwnedFd), Errno> {
         let sharing = libc::CLONE_VM | libc::CLONE_VFORK;
         #[cfg(target_arch = "x86_64")]
         if self.clone3 {
@@ -211,15 +180,7 @@ impl Spawner {
         let top = self.stack.as_mut_ptr_range().end.map_addr(|a| a & !15);
         // SAFETY: the stack is ours, larger than the child needs and unused until the child has executed or ended
         // (CLONE_VFORK), or the child has a copy of it. `orders` outlives the child's use of it for the same reason.
-        let pid = unsafe {
-            libc::clone(
-                child_entry,
-                top.cast(),
-                flags,
-                ptr::from_mut(orders).cast(),
-                &raw mut pidfd,
-            )
-        };
+        let pid = unsafe { libc::clone(child_entry, top.cast(), flags, ptr::from_mut(orders).cast(), &raw mut pidfd) };
         let pid = Errno::result(pid)?;
         // SAFETY: the kernel has just made this descriptor for us.
         Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
@@ -229,12 +190,7 @@ impl Spawner {
 /// `clone3` with a stack of its own for the child. libc has no wrapper, and its `syscall()` cannot return twice in
 /// shared memory.
 #[cfg(target_arch = "x86_64")]
-fn clone3(
-    flags: u64,
-    into: Option<RawFd>,
-    stack: &mut [u8],
-    orders: &mut Orders,
-) -> Result<(i32, OwnedFd), Errno> {
+fn clone3(flags: u64, into: Option<RawFd>, stack: &mut [u8], orders: &mut Orders) -> Result<(i32, OwnedFd), Errno> {
     let mut pidfd: c_int = -1;
     let base = stack.as_mut_ptr();
     let lead = base.align_offset(16);

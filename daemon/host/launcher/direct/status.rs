@@ -45,13 +45,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Option<(ExitStatus, Option<u64>)> {
 pub(super) fn end(pidfd: &OwnedFd) {
     // SAFETY: a system call that takes numbers and a null pointer.
     unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            libc::SIGKILL,
-            ptr::null::<c_void>(),
-            0,
-        );
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<c_void>(), 0);
     }
     reap_blocking(pidfd.as_fd());
 }
@@ -63,8 +57,7 @@ pub(super) fn reap_blocking(pidfd: BorrowedFd<'_>) {
 
 fn reap_with(pidfd: BorrowedFd<'_>, options: c_int) -> Option<(ExitStatus, Option<u64>)> {
     // SAFETY: all-zero is valid for both, which are plain data.
-    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
     // SAFETY: the kernel fills the two structures. The raw call is used since only it reports the usage.
     let result = unsafe {
         libc::syscall(

@@ -114,12 +114,7 @@ pub(super) async fn until_frozen(
     if let (Err(_), Some(living)) = (&result, runs.live.get_mut(&key)) {
         living.thaw();
     }
-    runs.send(LauncherEvent::Applied {
-        replica,
-        run,
-        what: Applied::Freeze,
-        result,
-    });
+    runs.send(LauncherEvent::Applied { replica, run, what: Applied::Freeze, result });
 }
 
 /// SIGKILL after a while and then again and again, until the main process has ended.

@@ -46,8 +46,7 @@ impl Watch {
     /// Watches the descriptor for the run of this key.
     pub(super) fn add(&self, fd: &OwnedFd, key: u32, what: What) -> Result<(), Errno> {
         let data = u64::from(key) << 1 | u64::from(what == What::Report);
-        self.0
-            .add(fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, data))
+        self.0.add(fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, data))
     }
 
     /// To be called before the descriptor is closed.
@@ -60,11 +59,7 @@ impl Watch {
         let mut events = [EpollEvent::empty(); BATCH];
         let count = self.0.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
         let ready = events.iter().take(count).map(|e| {
-            let what = if e.data() & 1 == 1 {
-                What::Report
-            } else {
-                What::Main
-            };
+            let what = if e.data() & 1 == 1 { What::Report } else { What::Main };
             (u32::try_from(e.data() >> 1).unwrap_or(u32::MAX), what)
         });
         ready.collect()

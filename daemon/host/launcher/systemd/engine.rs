@@ -2,16 +2,15 @@
 
 use super::attach;
 use super::board::Board;
-use super::ops::{Op, Tools, Way};
-use super::render::{self, Rendered};
-use super::unit::{Life, Run, Unit, unknown};
-use super::{EventSender, Surroundings, TeamLimits, failure};
-use crate::bus::systemd1::{Property, Systemd, SystemdError, SystemdEvent, UnitState};
+use super::ops::{Op, Tools};
+use super::render;
+use super::unit::{Run, Unit, unknown};
+use super::{EventSender, Surroundings, TeamLimits};
+use crate::bus::systemd1::{Systemd, SystemdError, SystemdEvent, UnitState};
 use crate::host::paths::Paths;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use reeve_core::effect::RunSpec;
-use reeve_core::{Applied, ExitInfo, LauncherEvent, ReplicaId, RunId, StartToken};
+use reeve_core::{ExitInfo, LauncherEvent, ReplicaId, RunId};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -194,131 +193,6 @@ impl Engine {
         }
     }
 
-    /// Begins an operation; `Some` when there is nothing to wait for.
-    fn begin(&mut self, tools: &Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
-        let unit = self.units.get_mut(replica)?;
-        let name = replica.unit();
-        let frozen = unit.frozen();
-        let nothing = |op| Some(Done::Op(replica.clone(), op, Output::Plain(Ok(()))));
-        let tools = tools.clone();
-        let plain: Pin<Box<dyn Future<Output = Result<(), SystemdError>> + Send>> = match op {
-            Op::Start { .. } => return self.begin_start(tools, replica, op),
-            Op::Signal { run, .. } | Op::Stop { run, .. } | Op::Kill(run) if !unit.lives(run) => {
-                return nothing(op);
-            }
-            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. } if !unit.lives(run) => {
-                let ended = SystemdError::Refused { name: String::new(), text: format!("run {run} has ended") };
-                return Some(Done::Op(replica.clone(), op, Output::Plain(Err(ended))));
-            }
-            Op::Signal { signal, whole, .. } => {
-                Box::pin(async move { tools.systemd.kill_unit(&name, whole, signal).await })
-            }
-            Op::Stop { run, signal, grace } => {
-                unit.down = true;
-                let differs = unit.stop.is_some_and(|(own, patience)| own != signal || patience < grace);
-                let replica = replica.clone();
-                self.work.push(Box::pin(async move {
-                    tokio::time::sleep(grace).await;
-                    Done::Grace(replica, run)
-                }));
-                Box::pin(async move { tools.stop(&name, frozen, differs.then_some(signal)).await })
-            }
-            Op::Kill(_) => {
-                unit.down = true;
-                Box::pin(async move { tools.kill(&name, frozen).await })
-            }
-            Op::Disarm => {
-                unit.down = true;
-                if !unit.armed() {
-                    return nothing(op);
-                }
-                Box::pin(async move { tools.disarm(&name).await })
-            }
-            Op::Forget => {
-                if !unit.loaded {
-                    return nothing(op);
-                }
-                Box::pin(async move {
-                    if frozen {
-                        tools.systemd.thaw(&name).await?;
-                    }
-                    tools.clear(&name).await
-                })
-            }
-            Op::Freeze(_) => Box::pin(async move { tools.freeze(&name).await }),
-            Op::Thaw(_) if !frozen => return nothing(op),
-            Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
-            Op::Network { deny, .. } => {
-                let properties =
-                    if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
-                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
-            }
-            Op::Limits { limits, .. } => {
-                let properties = render::limits(&limits);
-                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
-            }
-        };
-        let replica = replica.clone();
-        self.work.push(Box::pin(async move {
-            let result = plain.await;
-            Done::Op(replica, op, Output::Plain(result))
-        }));
-        None
-    }
-
-    fn begin_start(&mut self, tools: Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
-        let Op::Start { spec, socket, resumed, .. } = &op else {
-            return None;
-        };
-        let refused = |op, text| {
-            let error = SystemdError::Refused { name: String::new(), text };
-            Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
-        };
-        let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
-            Ok(rendered) => rendered,
-            Err(text) => return refused(op, text),
-        };
-        let unit = self.units.get_mut(replica)?;
-        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint);
-        let another = unit.invocation() != unit.run.map(|run| run.id);
-        let life = unit.life();
-        if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
-            // The dead-man timer was quicker, or this start was carried out before the bus went.
-            unit.next = Some(rendered);
-            let done = Output::Start(Ok("done".to_owned()));
-            return Some(Done::Op(replica.clone(), op, done));
-        }
-        if let Some(run) = unit.run.filter(|run| !run.over && life == Life::Live) {
-            // Its end comes first, with a record of its own.
-            let stop = Op::Stop { run: run.id, signal: spec.stop_signal, grace: spec.stop_timeout };
-            unit.busy = false;
-            unit.queue.push_front(op);
-            unit.queue.push_front(stop);
-            return None;
-        }
-        let way = match (unit.loaded, same) {
-            (false, _) => Way::Fresh,
-            (true, true) if life == Life::Ended => Way::Again,
-            (true, _) => Way::Replace,
-        };
-        let adjust = adjust(unit, &rendered, way);
-        unit.starting = true;
-        unit.down = false;
-        let name = replica.unit();
-        let replica = replica.clone();
-        unit.next = Some(Rendered {
-            properties: Vec::new(),
-            limits: rendered.limits.clone(),
-            network: rendered.network.clone(),
-            fingerprint: rendered.fingerprint.clone(),
-        });
-        self.work.push(Box::pin(async move {
-            let result = tools.start(&name, way, rendered, adjust).await;
-            Done::Op(replica, op, Output::Start(result))
-        }));
-        None
-    }
-
     fn done(&mut self, done: Done) {
         match done {
             Done::Op(replica, op, Output::Plain(Err(SystemdError::Lost(why))))
@@ -373,96 +247,6 @@ impl Engine {
         }
     }
 
-    fn start_done(&mut self, replica: &ReplicaId, op: Op, result: Result<String, SystemdError>) {
-        let Op::Start { token, spec, .. } = op else {
-            return;
-        };
-        let Some(unit) = self.units.get_mut(replica) else {
-            return;
-        };
-        unit.ours = true;
-        let failed = match result {
-            Err(error) => Some(error.to_string()),
-            Ok(job) => verdict(unit, &job, &spec),
-        };
-        if let Some(error) = failed {
-            // Not a run of its own: PID 1 must neither repeat it nor let it pass for one.
-            if let Some(id) = unit.invocation() {
-                unit.run = Some(Run { id, over: true });
-            }
-            unit.down = true;
-            return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
-        }
-        if let Some(rendered) = unit.next.take() {
-            unit.fingerprint = Some(rendered.fingerprint);
-            unit.limits = Some(rendered.limits);
-            unit.network = Some(rendered.network);
-        }
-        unit.referenced = true;
-        unit.cut = false;
-        unit.stop = Some((spec.stop_signal, spec.stop_timeout));
-        let slice = render::slice(&spec.team, &spec.team_parents);
-        unit.cgroup = attach::cgroup(&render::control_group(&slice, &replica.unit()));
-        let event = started(unit, replica, token);
-        self.send(event);
-    }
-
-    fn plain_done(&mut self, replica: &ReplicaId, op: &Op, result: Result<(), SystemdError>) {
-        let Some(unit) = self.units.get_mut(replica) else {
-            return;
-        };
-        let ok = result.is_ok();
-        let (run, what) = match op {
-            Op::Freeze(run) => {
-                if ok {
-                    unit.part.freezer = Some("frozen".to_owned());
-                }
-                (*run, Applied::Freeze)
-            }
-            Op::Thaw(run) => {
-                if ok {
-                    unit.part.freezer = Some("running".to_owned());
-                }
-                (*run, Applied::Thaw)
-            }
-            Op::Network { run, deny } => {
-                if ok {
-                    unit.cut = *deny;
-                }
-                (*run, Applied::Network)
-            }
-            Op::Limits { run, limits } => {
-                if ok {
-                    unit.limits = Some(render::limits(limits));
-                }
-                (*run, Applied::Limits)
-            }
-            Op::Forget => {
-                let reports = unit.reports(replica);
-                let unit = self.units.remove(replica);
-                reports.into_iter().for_each(|event| self.send(event));
-                // What was asked after it concerns a new life under the same name.
-                if let Some(unit) = unit.filter(|unit| !unit.queue.is_empty()) {
-                    let queue = unit.queue;
-                    self.units.insert(replica.clone(), Unit { queue, ..Unit::default() });
-                }
-                return;
-            }
-            _ => {
-                if let Err(error) = result {
-                    tracing::warn!(%replica, ?op, %error, "systemd refused");
-                }
-                return;
-            }
-        };
-        self.send(LauncherEvent::Applied {
-            replica: replica.clone(),
-            run,
-            what,
-            result: result.map_err(|e| e.to_string()),
-        });
-    }
-
     /// PID 1 has said something of a unit, or an operation of it is over.
     pub(super) fn changed(&mut self, replica: &ReplicaId) {
         if let Some(unit) = self.units.get_mut(replica) {
@@ -488,6 +272,7 @@ impl Engine {
                 unit.heard = self.heard;
                 unit.loaded = true;
                 if complete {
+                    unit.note_passing(&replica);
                     self.changed(&replica);
                 }
             }
@@ -546,50 +331,5 @@ async fn next(signals: &mut Option<UnboundedReceiver<SystemdEvent>>) -> Option<S
     match signals {
         Some(signals) => signals.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// What has to be set on a unit that is used again: limits that were changed while it lived, a network that was cut.
-fn adjust(unit: &Unit, rendered: &Rendered, way: Way) -> Vec<Property> {
-    let mut all = Vec::new();
-    if way != Way::Again {
-        return all;
-    }
-    if unit.limits.as_ref() != Some(&rendered.limits) {
-        all.extend(rendered.limits.iter().cloned());
-    }
-    if unit.cut {
-        all.extend(rendered.network.iter().cloned());
-    }
-    all
-}
-
-/// Why a start whose job has ended did not give a run.
-fn verdict(unit: &Unit, job: &str, spec: &RunSpec) -> Option<String> {
-    let new = unit.invocation().is_some() && unit.invocation() != unit.run.map(|run| run.id);
-    let adopted = unit.life() == Life::Live;
-    let code = unit.part.exec_code.unwrap_or(0);
-    let status = unit.part.exec_status.unwrap_or(0);
-    match job {
-        "done" if new || adopted => None,
-        "failed" if new && code == 1 && failure::is_setup(status) => Some(failure::setup(status, spec)),
-        // It was executed, and has ended before systemd could call the start done.
-        "failed" if new && code != 0 => None,
-        "failed" => Some(failure::result(unit.part.result.as_deref().unwrap_or("?"))),
-        _ if new && adopted => None,
-        other => Some(format!("systemd's start job ended as {other:?}")),
-    }
-}
-
-fn started(unit: &mut Unit, replica: &ReplicaId, token: StartToken) -> LauncherEvent {
-    let id = unit.invocation().unwrap_or(RunId([0; 16]));
-    unit.run = Some(Run { id, over: false });
-    let main = unit.part.main_pid.filter(|pid| *pid > 0);
-    LauncherEvent::Started {
-        replica: replica.clone(),
-        token,
-        run: id,
-        pid: main.or(unit.part.exec_pid).unwrap_or(0),
-        cgroup: unit.cgroup.clone(),
     }
 }

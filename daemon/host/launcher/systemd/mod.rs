@@ -1,7 +1,8 @@
 //! Runs as transient service units: they outlive reeved, and systemd restarts them when reeved is dead.
 //!
 //! - [`unit`]: what PID 1 last said of one unit and what the core has been told of it;
-//! - [`engine`]: the one task that owns the units; takes commands, signals and finished operations;
+//! - [`engine`]: the one task that owns the units; takes commands, signals and finished operations; [`begin`] and
+//!   [`finish`] are the two ends of an operation;
 //! - [`attach`]: finding units after a start, a loss of the bus, a daemon-reexec;
 //! - [`ops`], [`board`]: conversations with PID 1;
 //! - [`render`], [`sandbox`], [`failure`]: pure text and properties.
@@ -11,13 +12,16 @@
 //! one that starts the next run.
 
 mod attach;
+mod begin;
 mod board;
 mod engine;
 mod failure;
+mod finish;
 mod ops;
 mod render;
 pub mod sandbox;
 mod unit;
+mod values;
 
 use super::{EventSender, Launcher, TeamLimits};
 use crate::bus::systemd1::Systemd;

@@ -2,7 +2,9 @@
 
 use super::super::TeamLimits;
 use super::sandbox;
+use super::values::any_address;
 use crate::bus::systemd1::{Property, Value};
+use crate::host::launcher::DEFAULT_USER;
 use crate::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
 use reeve_core::effect::RunSpec;
@@ -150,7 +152,7 @@ fn identity(spec: &RunSpec) -> Vec<Property> {
         Some(user) => all.push(Property::new("User", user.as_str())),
         // systemd then names it after the unit.
         None if dynamic => {}
-        None => all.push(Property::new("User", crate::host::launcher::DEFAULT_USER)),
+        None => all.push(Property::new("User", DEFAULT_USER)),
     }
     if let Some(group) = &spec.group {
         all.push(Property::new("Group", group.as_str()));
@@ -217,7 +219,7 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
 /// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.
 pub(super) fn open() -> Vec<Property> {
     vec![
-        Property::new("IPAddressAllow", Value::Addresses(sandbox::any_address())),
+        Property::new("IPAddressAllow", Value::Addresses(any_address())),
         Property::new("IPAddressDeny", Value::Addresses(vec![])),
     ]
 }
@@ -226,7 +228,7 @@ pub(super) fn open() -> Vec<Property> {
 pub(super) fn cut_off() -> Vec<Property> {
     vec![
         Property::new("IPAddressAllow", Value::Addresses(vec![])),
-        Property::new("IPAddressDeny", Value::Addresses(sandbox::any_address())),
+        Property::new("IPAddressDeny", Value::Addresses(any_address())),
     ]
 }
 

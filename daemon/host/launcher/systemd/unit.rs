@@ -71,6 +71,8 @@ pub(super) struct Unit {
     pub busy: bool,
     /// It is a start: what is heard meanwhile is judged when it is over.
     pub starting: bool,
+    /// A run other than the one before and the one asked for that was seen during a start: the dead-man timer's.
+    pub passing: Option<Found>,
     /// What comes after.
     pub queue: VecDeque<Op>,
 }
@@ -116,7 +118,7 @@ impl Unit {
 
     /// `run` is the present one and has not ended.
     pub fn lives(&self, run: RunId) -> bool {
-        self.run == Some(Run { id: run, over: false }) && self.life() == Life::Live
+        self.run == Some(Run { id: run, over: false }) && self.life() != Life::Ended
     }
 
     /// How the present run ended.
@@ -175,6 +177,20 @@ impl Unit {
     /// that it starts.
     pub fn empty(&self) -> bool {
         self.part.exec_code.unwrap_or(0) == 0
+    }
+
+    /// During a start: keeps a run that the dead-man timer has slipped in, since our RestartUnit ends it.
+    pub fn note_passing(&mut self, replica: &ReplicaId) {
+        let Some(id) = self.invocation().filter(|_| self.starting) else {
+            return;
+        };
+        let before = self.run.map(|run| run.id);
+        if before == Some(id) || (self.life() != Life::Live && self.empty()) {
+            return;
+        }
+        let run = self.run;
+        self.passing = Some(self.found(replica, id, Vec::new()));
+        self.run = run;
     }
 
     /// The next operation is a start that was under way when the bus went.

@@ -57,15 +57,8 @@ struct Sink {
 }
 
 impl Collector {
-    pub(super) fn new(
-        folder: PathBuf,
-        inbox: Receiver<Command>,
-        wake: Arc<EventFd>,
-    ) -> io::Result<Self> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+    pub(super) fn new(folder: PathBuf, inbox: Receiver<Command>, wake: Arc<EventFd>) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
         Ok(Self {
@@ -145,12 +138,7 @@ impl Collector {
             tracing::warn!(%replica, %error, "its output cannot be collected");
             return;
         }
-        let source = Source {
-            pipe,
-            replica,
-            run,
-            partial: Vec::new(),
-        };
+        let source = Source { pipe, replica, run, partial: Vec::new() };
         self.sources.insert(key, source);
     }
 
@@ -247,11 +235,8 @@ impl Collector {
         self.paused.retain(|(_, k)| *k != key);
         let now = Instant::now();
         if !source.partial.is_empty() {
-            let rest = LogLine {
-                at: wall(),
-                run: source.run,
-                text: String::from_utf8_lossy(&source.partial).into_owned(),
-            };
+            let rest =
+                LogLine { at: wall(), run: source.run, text: String::from_utf8_lossy(&source.partial).into_owned() };
             self.keep(&source.replica, vec![rest], now);
         }
         if let Some(sink) = self.sinks.get_mut(&source.replica) {
@@ -315,21 +300,14 @@ impl Sink {
         }
         self.followers.retain(|follower| {
             lines.iter().all(|l| {
-                !matches!(
-                    follower.try_send(l.clone()),
-                    Err(tokio::sync::mpsc::error::TrySendError::Closed(_))
-                )
+                !matches!(follower.try_send(l.clone()), Err(tokio::sync::mpsc::error::TrySendError::Closed(_)))
             })
         });
     }
 }
 
 fn suppressed(count: u64, run: RunId) -> LogLine {
-    LogLine {
-        at: wall(),
-        run,
-        text: format!("suppressed {count} lines: more than 10000 in 30 s"),
-    }
+    LogLine { at: wall(), run, text: format!("suppressed {count} lines: more than 10000 in 30 s") }
 }
 
 fn wall() -> Wall {

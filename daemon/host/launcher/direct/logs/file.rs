@@ -27,12 +27,7 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            open: None,
-            unsaved: VecDeque::new(),
-            failed: None,
-        }
+        Self { path, open: None, unsaved: VecDeque::new(), failed: None }
     }
 
     /// Takes the lines; what the disk refuses stays in memory as far as it fits. `Err` when it begins to fail.
@@ -105,11 +100,7 @@ impl LogFile {
         let (file, size) = match &mut self.open {
             Some(open) => open,
             closed => {
-                let file = OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(&self.path)?;
+                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
                 let size = file.metadata()?.len();
                 closed.insert((file, size))
             }
@@ -134,20 +125,13 @@ fn lines_of(path: &Path, most: u64) -> Vec<LogLine> {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&text);
-    text.lines()
-        .skip(usize::from(cut))
-        .filter_map(parse)
-        .collect()
+    text.lines().skip(usize::from(cut)).filter_map(parse).collect()
 }
 
 fn parse(line: &str) -> Option<LogLine> {
     let (at, rest) = line.split_once(' ')?;
     let (run, text) = rest.split_at_checked(32)?;
-    Some(LogLine {
-        at: Wall(at.parse().ok()?),
-        run: run.parse().ok()?,
-        text: text.strip_prefix(' ')?.to_owned(),
-    })
+    Some(LogLine { at: Wall(at.parse().ok()?), run: run.parse().ok()?, text: text.strip_prefix(' ')?.to_owned() })
 }
 
 #[cfg(test)]
@@ -156,11 +140,7 @@ mod tests {
     use super::*;
 
     fn line(run: u8, text: &str) -> LogLine {
-        LogLine {
-            at: Wall(1_700_000_000_000_000),
-            run: RunId([run; 16]),
-            text: text.to_owned(),
-        }
+        LogLine { at: Wall(1_700_000_000_000_000), run: RunId([run; 16]), text: text.to_owned() }
     }
 
     fn texts(lines: &[LogLine]) -> Vec<&str> {
@@ -188,8 +168,7 @@ mod tests {
         let now = Instant::now();
         let long = "x".repeat(1000);
         for n in 0..4000u32 {
-            file.append(&[line(1, &format!("{n} {long}"))], now)
-                .unwrap();
+            file.append(&[line(1, &format!("{n} {long}"))], now).unwrap();
         }
         let old = path.with_extension("log.1");
         for path in [&path, &old] {

@@ -15,11 +15,7 @@ pub(super) struct Limit {
 
 impl Limit {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            lines: 0,
-            suppressed: 0,
-        }
+        Self { since: now, lines: 0, suppressed: 0 }
     }
 
     /// Whether one more line may be kept; if not, it is counted.
@@ -83,10 +79,7 @@ mod tests {
     fn the_end_of_a_run_tells_at_once_but_opens_no_new_window() {
         let start = Instant::now();
         let mut limit = Limit::new(start);
-        assert_eq!(
-            (0..LINES + 3).filter(|_| limit.admit(start)).count(),
-            10_000
-        );
+        assert_eq!((0..LINES + 3).filter(|_| limit.admit(start)).count(), 10_000);
         assert_eq!(limit.report(start, true), Some(3));
         assert!(!limit.admit(start));
     }

@@ -42,12 +42,7 @@ pub struct Logs {
 enum Command {
     Open(ReplicaId, RunId, OwnedFd),
     Finish(RunId),
-    Read(
-        ReplicaId,
-        Option<RunId>,
-        usize,
-        oneshot::Sender<Vec<LogLine>>,
-    ),
+    Read(ReplicaId, Option<RunId>, usize, oneshot::Sender<Vec<LogLine>>),
     Follow(ReplicaId, channel::Sender<LogLine>),
     Forget(ReplicaId),
     Stop,

@@ -199,6 +199,8 @@ impl App {
             }
         }
         if listed {
+            // Sockets of replicas that nobody has asked for by now belong to nobody.
+            self.notify.sweep();
             self.say_ready(true);
         }
     }

@@ -8,5 +8,6 @@ mod matrix;
 mod memory;
 mod methods;
 mod private;
+mod reevectl;
 mod signals;
 mod xml;

@@ -29,7 +29,7 @@ pub fn worker(worker: &Worker, runs: &[Run], log: &str, style: &Style) -> String
         ("Restarts", plain(Some(worker.restarts.to_string()))),
         ("Order", plain(order(worker))),
         ("Memory", memory(worker.memory_current)),
-        ("Holds", warned(join(&worker.holds))),
+        ("Holds", holds(&worker.holds, worker.reason.as_deref())),
     ];
     let mut out = title + &fields(&entries, style);
     if !worker.replicas.is_empty() {
@@ -66,7 +66,7 @@ pub fn replica(worker: &Worker, replica: &Replica, runs: &[Run], log: &str, styl
         ("Last exit", replica.last_exit.as_ref().map(|e| last_exit(e, style))),
         ("Next start", next),
         ("Outdated", warned(replica.outdated.then(|| "its definition has changed since it started".to_owned()))),
-        ("Holds", warned(join(&replica.holds))),
+        ("Holds", holds(&replica.holds, replica.reason.as_deref())),
     ];
     title + &fields(&entries, style) + &history(runs, log, style)
 }
@@ -90,6 +90,12 @@ pub fn cause_tone(cause: &str) -> Tone {
         "unknown" => Tone::Warn,
         _ => Tone::Bad,
     }
+}
+
+/// What holds it back, unless the reason has said so already.
+fn holds(holds: &[String], reason: Option<&str>) -> Option<Text> {
+    let new: Vec<String> = holds.iter().filter(|h| Some(h.as_str()) != reason).cloned().collect();
+    warned(join(&new))
 }
 
 fn ready(worker: &Worker) -> Text {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use tokio::net::unix::pipe;
 
 /// How many lines without `-n`.
@@ -68,7 +69,11 @@ fn shown<'a>(ctl: &Ctl, text: &'a str) -> Cow<'a, str> {
     if ctl.output.is_terminal() { tame(text) } else { Cow::Borrowed(text) }
 }
 
-/// The daemon's end does not block, and ours shares the setting; nothing else runs here, so ours may.
-fn blocking(pipe: OwnedFd) -> io::Result<File> {
-    Ok(pipe::Receiver::from_owned_fd(pipe)?.into_blocking_fd()?.into())
+/// The daemon's end may not block, and ours may share that setting; nothing else runs here, so ours shall.
+fn blocking(lines: OwnedFd) -> io::Result<File> {
+    let file = File::from(lines);
+    if !file.metadata()?.file_type().is_fifo() {
+        return Ok(file);
+    }
+    Ok(pipe::Receiver::from_owned_fd(file.into())?.into_blocking_fd()?.into())
 }

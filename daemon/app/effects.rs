@@ -67,7 +67,7 @@ impl App {
     fn start(&mut self, token: StartToken, spec: Arc<RunSpec>) {
         let replica = spec.replica.clone();
         let user = spec.user.as_deref().or_else(|| self.default_user());
-        self.contexts.insert(replica.clone(), Arc::new(Context::from_spec(&spec).or_user(user)));
+        self.specs.insert(replica.clone(), Arc::clone(&spec));
         let socket = self.notify.bind(&replica).and_then(|path| {
             self.notify.set_user(&replica, crate::host::users::uid_of(user));
             self.notify.discard(&replica);
@@ -91,21 +91,17 @@ impl App {
         self.launcher.forget(replica);
         self.notify.remove(replica);
         self.ports.release(replica);
-        self.contexts.remove(replica);
+        self.specs.remove(replica);
     }
 
-    fn context(&mut self, replica: &ReplicaId) -> Arc<Context> {
-        if let Some(context) = self.contexts.get(replica) {
-            return Arc::clone(context);
-        }
-        let user = self.default_user();
-        let context = match self.core.config().workers.get(&replica.worker) {
-            Some(worker) => Context::from_worker(worker, replica).or_user(user),
-            None => Context::default().or_user(user),
+    /// What a program that asks about a replica shares with it; of an adopted run only the definition is known.
+    fn context(&self, replica: &ReplicaId) -> Arc<Context> {
+        let context = match (self.specs.get(replica), self.core.config().workers.get(&replica.worker)) {
+            (Some(spec), _) => Context::from_spec(spec),
+            (None, Some(worker)) => Context::from_worker(worker, replica),
+            (None, None) => Context::default(),
         };
-        let context = Arc::new(context);
-        self.contexts.insert(replica.clone(), Arc::clone(&context));
-        context
+        Arc::new(context.or_user(self.default_user()))
     }
 
     /// The record is written before the launcher may erase the status; the log lines follow when they are read.

@@ -12,11 +12,10 @@ use crate::host::notify::NotifySockets;
 use crate::host::paths::Paths;
 use crate::host::ports::Ports;
 use crate::host::probe::Prober;
-use crate::host::probe::exec::Context;
 use crate::host::sd::Sd;
 use crate::host::store::{Store, SyncDone};
 use reeve_core::config::Merged;
-use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, Snapshot};
+use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, RunSpec, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,7 +68,7 @@ pub(super) struct App {
     pub replies: BTreeMap<CommandId, oneshot::Sender<Result<Accepted, Refusal>>>,
     pub next_command: u64,
     pub queue: VecDeque<Event>,
-    pub contexts: BTreeMap<ReplicaId, Arc<Context>>,
+    pub specs: BTreeMap<ReplicaId, Arc<RunSpec>>,
     pub stale: bool,
     pub pictured: Instant,
     /// What the disk did not take is tried again then.

@@ -184,7 +184,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         replies: BTreeMap::new(),
         next_command: 0,
         queue: VecDeque::new(),
-        contexts: BTreeMap::new(),
+        specs: BTreeMap::new(),
         stale: true,
         pictured: Instant::now(),
         retry_at: None,

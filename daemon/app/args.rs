@@ -9,7 +9,6 @@ use std::path::PathBuf;
 #[command(
     name = "reeved",
     version,
-    about,
     long_about = "reeved keeps the workers of this node running: it starts, watches, heals, drains and stops them by \
                   the definitions in /etc/reeve, and answers reevectl(1) over D-Bus. Workers live in systemd units of \
                   their own and are untouched when reeved is restarted, upgraded or killed.",

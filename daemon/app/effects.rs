@@ -1,13 +1,15 @@
 //! Carrying out what the core decided, in order. A failure comes back as an event.
 
 use super::handle::NodeEvent;
-use super::run::App;
+use super::run::{App, RETRY};
 use crate::host::clock::Clock;
 use crate::host::launcher::{DEFAULT_USER, TeamLimits};
 use crate::host::probe::exec::Context;
+use crate::host::store::SyncDone;
 use reeve_core::effect::RunSpec;
 use reeve_core::{Effect, Event, ExitRecord, LauncherEvent, Notice, ReplicaId, RunId, StartToken};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Entries kept to be asked about.
 const RECENT: usize = 1000;
@@ -124,31 +126,46 @@ impl App {
         }
     }
 
+    /// Looks at what the disk said. A first failure is an event; the store keeps what it could not write.
     fn written(&mut self, result: Result<(), String>) {
-        self.unsynced = true;
         if let Err(why) = result
-            && self.store_problem.is_none()
+            && self.retry_at.replace(Instant::now() + RETRY).is_none()
         {
-            self.store_problem = Some(why.clone());
             self.queue.push_back(Event::StoreHealth(Some(why)));
         }
     }
 
-    /// Tries again what the disk did not take, or brings what it took to the platter.
+    /// Tries again what the disk did not take, or brings what it took to the platter, on a thread that may block.
     pub(super) fn disk(&mut self) {
-        if self.store_problem.is_some() {
-            if self.store.retry().is_ok() {
-                self.store_problem = None;
-                self.turn(Event::StoreHealth(None));
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            match self.store.retry() {
+                Ok(()) => {
+                    self.retry_at = None;
+                    self.turn(Event::StoreHealth(None));
+                }
+                Err(_) => self.retry_at = Some(Instant::now() + RETRY),
             }
-        } else {
-            self.unsynced = false;
-            self.store.sync();
+        }
+        if let Some(job) = self.store.sync_due(Clock::now().mono) {
+            let back = self.synced.clone();
+            tokio::task::spawn_blocking(move || {
+                // The loop is gone only when the daemon ends, and then it flushes by itself.
+                let _ = back.send(job.run());
+            });
         }
     }
 
+    pub(super) fn synced(&mut self, done: SyncDone) {
+        let result = self.store.synced(done);
+        self.written(result);
+    }
+
     pub(super) fn notice(&mut self, notice: Notice) {
-        self.journal.notice(&notice);
+        let problem = self.journal.notice(&notice, &[]).err();
+        if self.journal_troubled != problem.is_some() {
+            self.journal_troubled = problem.is_some();
+            self.queue.push_back(Event::ComponentHealth { component: "journal", problem });
+        }
         let event = Arc::new(NodeEvent { at: Clock::now().wall, notice });
         if self.recent.len() >= RECENT {
             self.recent.pop_front();

@@ -49,6 +49,9 @@ pub struct LogRequest {
     pub run: Option<RunId>,
 }
 
+/// A key, its value in force and its value on disk.
+pub type Difference = (String, String, String);
+
 /// What is asked. Each carries the way back.
 #[derive(Debug)]
 pub enum Request {
@@ -67,7 +70,7 @@ pub enum Request {
     /// The configuration in force as TOML with origins.
     ShowConfig(oneshot::Sender<String>),
     /// (key, in force, on disk), or every mistake on disk.
-    DiffConfig(oneshot::Sender<Result<Vec<(String, String, String)>, Vec<Diagnostic>>>),
+    DiffConfig(oneshot::Sender<Result<Vec<Difference>, Vec<Diagnostic>>>),
     /// `default unit range requirement value origin text` of a key; `None`: no such key.
     ExplainConfig(String, oneshot::Sender<Option<BTreeMap<String, String>>>),
     /// Events since, oldest first, at most so many.

@@ -2,7 +2,7 @@
 
 use super::handle::LogRequest;
 use super::run::App;
-use crate::host::journal::reader;
+use crate::host::journal::reader::{Reader, Whose};
 use crate::host::launcher::direct::logs::{LogLine, Logs};
 use nix::fcntl::OFlag;
 use reeve_core::exit::TAIL_LINES;
@@ -19,7 +19,7 @@ pub(super) type Back = oneshot::Sender<Result<OwnedFd, String>>;
 #[derive(Debug, Clone)]
 pub(super) enum LogSource {
     /// Units log to journald.
-    Journal,
+    Journal(Reader),
     /// Children log to pipes that we read.
     Direct(Logs),
 }
@@ -76,7 +76,10 @@ impl LogSource {
         let (source, replica) = (self.clone(), replica.clone());
         tokio::spawn(async move {
             let lines = match source {
-                LogSource::Journal => reader::tail(run, &replica.unit(), TAIL_LINES).await,
+                LogSource::Journal(reader) => reader.tail(run, TAIL_LINES).await.unwrap_or_else(|why| {
+                    tracing::warn!(%replica, "its last log lines cannot be read: {why}");
+                    Vec::new()
+                }),
                 LogSource::Direct(logs) => logs.tail(&replica, run, TAIL_LINES).await,
             };
             // The loop is gone only when the daemon ends.
@@ -90,15 +93,24 @@ impl LogSource {
         tokio::spawn(async move {
             let opened = match (wanted, source) {
                 (Err(why), _) => Err(why),
-                (Ok(wanted), LogSource::Journal) => {
-                    let wanted = wanted.into_iter().map(|w| (w.replica.unit(), w.run)).collect::<Vec<_>>();
-                    reader::open(&wanted, request.lines, request.follow).map_err(|e| format!("journalctl: {e}"))
+                (Ok(wanted), LogSource::Journal(reader)) => {
+                    reader.open_logs(&whose(&wanted), request.lines, request.follow)
                 }
-                (Ok(wanted), LogSource::Direct(logs)) => own_pipe(logs, request, wanted).map_err(|e| format!("pipe: {e}")),
+                (Ok(wanted), LogSource::Direct(logs)) => {
+                    own_pipe(logs, request, wanted).map_err(|e| format!("pipe: {e}"))
+                }
             };
             // Who asked may have gone.
             let _ = back.send(opened);
         });
+    }
+}
+
+/// One run when exactly one was meant, else everything the units have logged.
+fn whose(wanted: &[Wanted]) -> Whose {
+    match wanted {
+        [Wanted { run: Some(run), .. }] => Whose::Run(*run),
+        several => Whose::Units(several.iter().map(|w| w.replica.unit()).collect()),
     }
 }
 
@@ -143,5 +155,13 @@ async fn fill(mut to: pipe::Sender, logs: &Logs, request: &LogRequest, wanted: V
 }
 
 fn render(replica: &ReplicaId, line: &LogLine) -> String {
-    format!("{} {replica}: {}\n", crate::host::localtime::stamp(line.at), line.text)
+    format!("{} {replica}: {}\n", stamp(line.at), line.text)
+}
+
+/// `Nov 21 10:20:30`, as journalctl shows it.
+fn stamp(at: Wall) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Some(t) = crate::host::localtime::local(at) else { return at.0.to_string() };
+    let month = MONTHS.get(usize::from(t.month).wrapping_sub(1)).copied().unwrap_or("???");
+    format!("{month} {:02} {:02}:{:02}:{:02}", t.day, t.hour, t.minute, t.second)
 }

@@ -18,5 +18,6 @@ mod logs;
 mod requests;
 mod run;
 mod setup;
+mod trail;
 
 pub use setup::reeved_main;

@@ -1,6 +1,6 @@
 //! Answering the bus. An answer that nobody waits for any more is dropped.
 
-use super::handle::{Caller, Request};
+use super::handle::{Caller, Difference, Request};
 use super::run::App;
 use crate::host::clock::Clock;
 use crate::host::config_files;
@@ -54,7 +54,7 @@ impl App {
         }
     }
 
-    fn diff(&self) -> Result<Vec<(String, String, String)>, Vec<Diagnostic>> {
+    fn diff(&self) -> Result<Vec<Difference>, Vec<Diagnostic>> {
         let loaded = self.read_config();
         match loaded.config {
             Some(_) => Ok(config::diff(&self.merged, &loaded.merged)),

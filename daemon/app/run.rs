@@ -5,15 +5,16 @@ use super::logs::LogSource;
 use crate::host::clock::{Clock, SuspendWatch, Timer};
 use crate::host::config_files;
 use crate::host::journal::Journal;
+use crate::host::journal::logging::LogLevel;
 use crate::host::launcher::Launcher;
-use crate::host::logging::Level;
+
 use crate::host::notify::NotifySockets;
 use crate::host::paths::Paths;
 use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::probe::exec::Context;
 use crate::host::sd::Sd;
-use crate::host::store::Store;
+use crate::host::store::{Store, SyncDone};
 use reeve_core::config::Merged;
 use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,9 +28,7 @@ use tokio::time::Instant;
 /// Pictures are not made more often than this while things move.
 const PICTURE: Duration = Duration::from_millis(50);
 /// Between two tries to write what the disk did not take.
-const RETRY: Duration = Duration::from_secs(1);
-/// Written entries reach the platter at the latest after this.
-const SYNC: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// Events taken in one turn before the others get theirs.
 const BATCH: usize = 256;
 
@@ -40,6 +39,7 @@ pub(super) struct Inbox {
     pub events: mpsc::UnboundedReceiver<Event>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     pub tails: mpsc::UnboundedReceiver<(ReplicaId, RunId, Vec<String>)>,
+    pub synced: mpsc::UnboundedReceiver<SyncDone>,
     pub terminate: Signal,
     pub interrupt: Signal,
     pub hangup: Signal,
@@ -57,9 +57,11 @@ pub(super) struct App {
     pub prober: Prober,
     pub ports: Ports,
     pub journal: Journal,
-    pub level: Level,
+    pub journal_troubled: bool,
+    pub level: LogLevel,
     pub logs: LogSource,
     pub tails: mpsc::UnboundedSender<(ReplicaId, RunId, Vec<String>)>,
+    pub synced: mpsc::UnboundedSender<SyncDone>,
     pub sd: Sd,
     pub snapshot: watch::Sender<Arc<Snapshot>>,
     pub entries: broadcast::Sender<Arc<NodeEvent>>,
@@ -70,8 +72,8 @@ pub(super) struct App {
     pub contexts: BTreeMap<ReplicaId, Arc<Context>>,
     pub stale: bool,
     pub pictured: Instant,
-    pub store_problem: Option<String>,
-    pub unsynced: bool,
+    /// What the disk did not take is tried again then.
+    pub retry_at: Option<Instant>,
     /// READY=1 is said once the first list is complete, or then.
     pub ready_by: Option<Instant>,
     pub ending: bool,
@@ -86,6 +88,7 @@ enum Woken {
     Timer,
     Picture,
     Disk,
+    Synced(SyncDone),
     Watchdog,
     Terminate,
     Hangup,
@@ -119,18 +122,17 @@ impl App {
         }
         self.sd.stopping();
         self.launcher.close();
-        self.store.flush();
+        if let Err(why) = self.store.flush() {
+            tracing::error!("the last entries may be lost if the host crashes now: {why}");
+        }
         Ok(())
     }
 
     /// Every arm is a receive or a sleep: cancelling one loses nothing.
     async fn wait(&self, inbox: &mut Inbox, timer: &mut Timer, ping: Option<Instant>) -> Woken {
         let picture = self.stale.then(|| self.pictured + PICTURE);
-        let disk = match (&self.store_problem, self.unsynced) {
-            (Some(_), _) => Some(RETRY),
-            (None, true) => Some(SYNC),
-            (None, false) => None,
-        };
+        let sync = self.store.next_sync().map(|at| Instant::now() + at.since(Clock::now().mono));
+        let disk = self.retry_at.or(sync);
         tokio::select! {
             biased;
             Some(e) = inbox.launcher.recv() => Woken::Launcher(e),
@@ -142,7 +144,8 @@ impl App {
             Some(()) = inbox.interrupt.recv() => Woken::Terminate,
             Some(()) = inbox.hangup.recv() => Woken::Hangup,
             () = until(picture) => Woken::Picture,
-            () = pause(disk) => Woken::Disk,
+            () = until(disk) => Woken::Disk,
+            Some(done) = inbox.synced.recv() => Woken::Synced(done),
             () = until(ping) => Woken::Watchdog,
             () = until(self.ready_by) => Woken::Picture,
         }
@@ -157,6 +160,7 @@ impl App {
             Woken::Timer => self.turn(Event::Tick),
             Woken::Picture | Woken::Watchdog => {}
             Woken::Disk => self.disk(),
+            Woken::Synced(done) => self.synced(done),
             Woken::Terminate => {
                 self.sd.stopping();
                 let stop_workers = !self.launcher.survives();
@@ -195,6 +199,8 @@ impl App {
             }
         }
         if listed {
+            // Sockets of replicas that nobody has asked for by now belong to nobody.
+            self.notify.sweep();
             self.say_ready(true);
         }
     }
@@ -253,13 +259,6 @@ impl App {
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn pause(span: Option<Duration>) {
-    match span {
-        Some(span) => tokio::time::sleep(span).await,
         None => std::future::pending().await,
     }
 }

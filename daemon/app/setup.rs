@@ -3,12 +3,14 @@
 use super::args::{self, Cli};
 use super::logs::LogSource;
 use super::run::{App, Inbox};
+use super::trail::Trail;
 use crate::bus;
 use crate::host::clock::Clock;
 use crate::host::config_files;
-use crate::host::journal::{self, Journal};
+use crate::host::journal::logging::{self, Output};
+use crate::host::journal::{Journal, reader::Reader};
 use crate::host::launcher::direct::{DirectLauncher, DirectOptions};
-use crate::host::launcher::systemd::{Surroundings, SystemdLauncher};
+use crate::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher};
 use crate::host::launcher::{EventSender, Launcher};
 use crate::host::notify::{NotifySockets, fdstore};
 use crate::host::paths::Paths;
@@ -16,12 +18,13 @@ use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::probe::exec::Way;
 use crate::host::sd::Sd;
-use crate::host::store::{Store, StoreError};
+use crate::host::store::{RealDisk, Store, StoreError};
+use crate::host::users::own_uid;
 use clap::Parser;
 use reeve_core::config::{Config, LauncherKind, Loaded};
-use reeve_core::{Core, Event, Kind, Notice, ReplicaId, Restored, RunId, Site};
+use reeve_core::{Core, Event, Kind, Notice, ReplicaId, Restored, RunId, Site, Wall};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,25 +117,24 @@ fn load(paths: &Paths, main: Option<&Path>) -> Result<(Loaded, Arc<Config>), Fai
 }
 
 async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
-    let level = crate::host::logging::init(cli.log.word());
-    let mut journal = Journal::open();
+    let journal = Journal::detect();
+    let output = if journal.is_native() { Output::Journal } else { Output::Stderr };
+    let level = logging::init(word(cli.log), output).map_err(Failure::Internal)?;
     for folder in [&paths.run, &paths.state] {
         std::fs::create_dir_all(folder).map_err(|e| Failure::io("cannot make", folder, &e))?;
     }
-    let (store, restored, problems) = Store::open(&paths.state).map_err(|e| store_failure(&e))?;
+    let (store, restored, problems) = Store::open(&paths.state, Arc::new(RealDisk)).map_err(|e| store_failure(&e))?;
     let (loaded, config) = load(&paths, cli.config.as_deref())?;
-    for text in problems {
-        journal.notice(&Notice::node(Kind::StateTorn, text));
-    }
     let (launcher_events, launcher_inbox) = mpsc::unbounded_channel();
     let (events, event_inbox) = mpsc::unbounded_channel();
-    let wish = cli.launcher.map_or(config.launcher, Into::into);
+    let wish = cli.launcher.map_or(config.launcher, kind);
     let launcher = choose(wish, &paths, launcher_events.clone(), &events, &restored).await?;
     let mut notify = NotifySockets::new(&paths, launcher_events);
     notify.adopt(fdstore::inherited());
     rebind(&mut notify, &restored);
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
+    let (synced, synced_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -153,9 +155,14 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone());
-    let address = bus_address(&cli, &paths);
-    let audit = journal::open_audit(&paths.state).map_err(|e| Failure::io("cannot open", &paths.state, &e))?;
-    let server = bus::serve(address, handle, Arc::new(audit), events.clone()).await.map_err(Failure::Internal)?;
+    let address = bus_address(&cli, &paths)?;
+    let namespace = journal.is_native() && whole_host(&paths);
+    let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
+    for text in problems.into_iter().chain(torn) {
+        journal.notice(&Notice::node(Kind::StateTorn, text), &[]).map_err(Failure::Internal)?;
+    }
+    let options = bus::Options { handle, sink: Arc::new(sink), log_level: word(cli.log).to_owned(), authority: None };
+    let server = serve(options, address, events.clone()).await?;
     let app = App {
         core,
         config_file: cli.config,
@@ -167,6 +174,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         prober: Prober::new(events, way),
         ports,
         journal,
+        journal_troubled: false,
         level,
         tails,
         sd: Sd::from_env(),
@@ -179,8 +187,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         contexts: BTreeMap::new(),
         stale: true,
         pictured: Instant::now(),
-        store_problem: None,
-        unsynced: false,
+        retry_at: None,
+        synced,
         ready_by: Some(Instant::now() + READY_BY),
         ending: false,
         paths,
@@ -191,13 +199,32 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         events: event_inbox,
         requests: request_inbox,
         tails: tail_inbox,
+        synced: synced_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,
     };
     let ended = app.run(inbox).await.map_err(|e| Failure::Internal(format!("the loop has failed: {e}")));
-    server.close().await;
+    drop(server);
     ended
+}
+
+fn kind(launcher: args::Launcher) -> LauncherKind {
+    match launcher {
+        args::Launcher::Auto => LauncherKind::Auto,
+        args::Launcher::Systemd => LauncherKind::Systemd,
+        args::Launcher::Direct => LauncherKind::Direct,
+    }
+}
+
+fn word(level: args::LogLevel) -> &'static str {
+    match level {
+        args::LogLevel::Error => "error",
+        args::LogLevel::Warn => "warn",
+        args::LogLevel::Info => "info",
+        args::LogLevel::Debug => "debug",
+        args::LogLevel::Trace => "trace",
+    }
 }
 
 fn store_failure(error: &StoreError) -> Failure {
@@ -222,6 +249,11 @@ fn rebind(notify: &mut NotifySockets, restored: &Restored) {
     }
 }
 
+/// Without `--root`. With one, unit names and the security journal would be those of the host's own reeved.
+fn whole_host(paths: &Paths) -> bool {
+    paths.root == Path::new("/")
+}
+
 /// Makes the launcher that was asked for, or that fits.
 async fn choose(
     wish: LauncherKind,
@@ -230,9 +262,7 @@ async fn choose(
     events: &mpsc::UnboundedSender<Event>,
     restored: &Restored,
 ) -> Result<(Box<dyn Launcher>, LogSource), Failure> {
-    let whole_host = paths.root == Path::new("/");
-    // With a root of our own the unit names would be those of the host's own reeved.
-    let possible = whole_host && Path::new("/run/systemd/system").is_dir() && own_uid() == 0;
+    let possible = whole_host(paths) && Path::new("/run/systemd/system").is_dir() && own_uid() == 0;
     match wish {
         LauncherKind::Direct => direct(paths, to),
         LauncherKind::Systemd => systemd(paths, to, events, restored).await,
@@ -267,32 +297,39 @@ async fn systemd(
     let health = events.clone();
     let surroundings = Surroundings {
         missed: Box::new(move |query| {
-            let stored = known.get(&query.replica).copied();
-            Box::pin(missed(query, stored))
+            let (stored, since) = known.get(&query.replica).copied().unzip();
+            Box::pin(missed(query, stored, since.unwrap_or_default()))
         }),
         health: Box::new(move |problem| {
             // Nobody listens any more only when the daemon ends.
             let _ = health.send(Event::ComponentHealth { component: "launcher", problem });
         }),
     };
-    Ok((Box::new(SystemdLauncher::new(to, systemd, paths, surroundings)), LogSource::Journal))
+    Ok((Box::new(SystemdLauncher::new(to, systemd, paths, surroundings)), LogSource::Journal(Reader::default())))
 }
 
-/// The run of each replica that was stored last, alive or ended.
-fn known_runs(restored: &Restored) -> BTreeMap<ReplicaId, RunId> {
+/// The run of each replica that was stored last, alive or ended, and when it was known to begin at the latest.
+fn known_runs(restored: &Restored) -> BTreeMap<ReplicaId, (RunId, Wall)> {
     let run = |h: &reeve_core::persist::ReplicaHistory| {
-        h.live.as_ref().map(|l| l.run).or_else(|| h.last_exit.as_ref().map(|e| e.run))
+        let live = h.live.as_ref().map(|l| (l.run, l.started));
+        live.or_else(|| h.last_exit.as_ref().map(|e| (e.run, e.started.unwrap_or(e.ended))))
     };
     restored.replicas.iter().filter_map(|(id, h)| Some((id.clone(), run(h)?))).collect()
 }
 
 /// Ends of runs between the one last known and the present one, from PID 1's own records.
-async fn missed(query: MissedQuery, stored: Option<RunId>) -> Vec<(RunId, reeve_core::ExitInfo)> {
+async fn missed(query: MissedQuery, stored: Option<RunId>, since: Wall) -> Vec<(RunId, reeve_core::ExitInfo)> {
     let known = query.known.or(stored);
     if known.is_none() || known == query.present {
         return Vec::new();
     }
-    let all = journal::reader::unit_exits(&query.replica.unit(), None).await;
+    let all = match Reader::default().unit_exits(&query.replica.unit(), since).await {
+        Ok(all) => all,
+        Err(why) => {
+            tracing::warn!(replica = %query.replica, "ends of unseen runs cannot be read: {why}");
+            return Vec::new();
+        }
+    };
     let from = all.iter().position(|(run, _)| Some(*run) == known).unwrap_or(0);
     all.into_iter().skip(from).filter(|(run, _)| Some(*run) != query.present).collect()
 }
@@ -308,8 +345,13 @@ fn bus_address(cli: &Cli, paths: &Paths) -> Result<bus::Address, Failure> {
 }
 
 /// Serves the bus; a bus that is away is told to the core and tried again.
-async fn serve(options: bus::Options, address: bus::Address, events: mpsc::UnboundedSender<Event>) -> Result<bus::Server, Failure> {
-    let mut server = bus::Server::new(options).map_err(|e| Failure::Internal(format!("the bus cannot be served: {e}")))?;
+async fn serve(
+    options: bus::Options,
+    address: bus::Address,
+    events: mpsc::UnboundedSender<Event>,
+) -> Result<bus::Server, Failure> {
+    let mut server =
+        bus::Server::new(options).map_err(|e| Failure::Internal(format!("the bus cannot be served: {e}")))?;
     server.listen(address).await.map_err(|e| match e {
         bus::server::StartError::NotAllowed(_) => Failure::Permission(e.to_string()),
         bus::server::StartError::NameTaken | bus::server::StartError::Socket { .. } => Failure::Internal(e.to_string()),

@@ -31,12 +31,7 @@ impl Ctl {
     pub fn new(global: Global, output: Output) -> Result<Self, String> {
         let place = place(global.root.as_deref(), global.bus.as_deref())?;
         let style = Style::detect(global.color, now());
-        Ok(Self {
-            global,
-            style,
-            output,
-            place,
-        })
+        Ok(Self { global, style, output, place })
     }
 
     /// Connects, for a call that needs no password.
@@ -79,11 +74,8 @@ impl Ctl {
         if self.global.quiet {
             return Ok(());
         }
-        let text = if self.output.is_terminal() {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        };
+        let text =
+            if self.output.is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         let text = text.map_err(io::Error::from)?;
         Ok(self.output.write(&(text + "\n"))?)
     }
@@ -104,18 +96,13 @@ impl Ctl {
 
     /// The style, as wide as it gets when asked for.
     pub fn style(&self, full: bool) -> Style {
-        if full {
-            self.style.unbounded()
-        } else {
-            self.style.clone()
-        }
+        if full { self.style.unbounded() } else { self.style.clone() }
     }
 }
 
 /// `WORKER` or `WORKER/N`, checked before anything is sent.
 pub fn target(text: &str) -> Result<Target, Failure> {
-    text.parse()
-        .map_err(|e: reeve_core::ids::IdError| Failure::Usage(e.to_string()))
+    text.parse().map_err(|e: reeve_core::ids::IdError| Failure::Usage(e.to_string()))
 }
 
 fn place(root: Option<&Path>, bus: Option<&str>) -> Result<Place, String> {
@@ -133,9 +120,7 @@ fn place(root: Option<&Path>, bus: Option<&str>) -> Result<Place, String> {
 }
 
 fn now() -> Wall {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Wall(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
@@ -152,14 +137,8 @@ mod tests {
         assert_eq!(place(Some(root), Some("private")).unwrap(), socket);
         assert_eq!(place(Some(root), Some("session")).unwrap(), Place::Session);
         assert_eq!(place(None, None).unwrap(), Place::System);
-        assert_eq!(
-            place(None, Some("private")).unwrap(),
-            Place::Private("/run/reeve/bus".into())
-        );
-        assert_eq!(
-            place(None, Some("unix:path=/x")).unwrap(),
-            Place::Address("unix:path=/x".to_owned())
-        );
+        assert_eq!(place(None, Some("private")).unwrap(), Place::Private("/run/reeve/bus".into()));
+        assert_eq!(place(None, Some("unix:path=/x")).unwrap(), Place::Address("unix:path=/x".to_owned()));
         assert!(place(None, Some("nonsense")).is_err());
     }
 }

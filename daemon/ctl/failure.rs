@@ -45,10 +45,7 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, CallError> {
     fn doing(self, what: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::Call {
-            what: what.into(),
-            error,
-        })
+        self.map_err(|error| Failure::Call { what: what.into(), error })
     }
 }
 
@@ -108,10 +105,9 @@ pub fn message(what: &str, error: &CallError, place: &Place) -> String {
 fn hint(error: &CallError, place: &Place) -> Option<String> {
     match error {
         CallError::Unreachable { .. } => Some(match place {
-            Place::Private(path) => format!(
-                "Is reeved running with the same --root? Nothing answers on {}.",
-                path.display()
-            ),
+            Place::Private(path) => {
+                format!("Is reeved running with the same --root? Nothing answers on {}.", path.display())
+            }
             _ => "See `systemctl status reeved` and `journalctl -u reeved`.".to_owned(),
         }),
         CallError::NotAuthorized { action, .. } => Some(authority(action, place)),
@@ -138,9 +134,9 @@ fn authority(action: &str, place: &Place) -> String {
 /// The group whose level covers the action.
 fn group_of(action: &str) -> &'static str {
     match action {
-        "reload-config" | "set-log-level" | "reboot" | "gpu-control" | "lift-isolation"
-        | "run-admin-task" | "manage-tasks" | "approve" | "cancel-any" | "break-slot" | "lead"
-        | "recover-fleet" | "failover" | "rollout-control" => "reeve-admins",
+        "reload-config" | "set-log-level" | "reboot" | "gpu-control" | "lift-isolation" | "run-admin-task"
+        | "manage-tasks" | "approve" | "cancel-any" | "break-slot" | "lead" | "recover-fleet" | "failover"
+        | "rollout-control" => "reeve-admins",
         _ => "reeve-operators",
     }
 }
@@ -156,9 +152,7 @@ fn next_command(name: &str) -> Option<&'static str> {
         "ConfigInvalid" => "`reevectl config check` lists every mistake.",
         "Busy" => "Try again in a moment.",
         "Unavailable" => "`reevectl status` shows which component is in trouble.",
-        "AuditBroken" => {
-            "The entries before the one named are sound; keep the files for an investigation."
-        }
+        "AuditBroken" => "The entries before the one named are sound; keep the files for an investigation.",
         "org.freedesktop.DBus.Error.UnknownMethod"
         | "org.freedesktop.DBus.Error.UnknownInterface"
         | "org.freedesktop.DBus.Error.UnknownObject" => {
@@ -173,26 +167,14 @@ mod tests {
     use super::*;
 
     fn refused(name: &str) -> CallError {
-        CallError::Refused {
-            name: name.to_owned(),
-            text: "no worker is named wbe".to_owned(),
-        }
+        CallError::Refused { name: name.to_owned(), text: "no worker is named wbe".to_owned() }
     }
 
     #[test]
     fn every_kind_of_failure_has_its_exit_code() {
-        let call = |error| Failure::Call {
-            what: "stop web".to_owned(),
-            error,
-        };
-        let unreachable = CallError::Unreachable {
-            place: "the system bus".to_owned(),
-            why: "no such file".to_owned(),
-        };
-        let shut = CallError::NotAuthorized {
-            action: "manage-workers",
-            text: "no".to_owned(),
-        };
+        let call = |error| Failure::Call { what: "stop web".to_owned(), error };
+        let unreachable = CallError::Unreachable { place: "the system bus".to_owned(), why: "no such file".to_owned() };
+        let shut = CallError::NotAuthorized { action: "manage-workers", text: "no".to_owned() };
         let pipe = Failure::Output(io::Error::from(io::ErrorKind::BrokenPipe));
         let full = Failure::Output(io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(pipe.code(), 0);
@@ -212,10 +194,7 @@ mod tests {
             "reevectl: cannot stop wbe: no worker is named wbe\n\
              `reevectl list` shows all workers and their teams.\n"
         );
-        let shut = |action| CallError::NotAuthorized {
-            action,
-            text: "the caller is not an operator".to_owned(),
-        };
+        let shut = |action| CallError::NotAuthorized { action, text: "the caller is not an operator".to_owned() };
         let text = message("stop web", &shut("manage-workers"), &Place::System);
         assert!(text.contains("org.reeve.node1.manage-workers"), "{text}");
         assert!(text.contains("reeve-operators"), "{text}");

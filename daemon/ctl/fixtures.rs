@@ -2,9 +2,7 @@
 
 use super::render::Style;
 use super::render::units::utc_parts;
-use crate::bus::proxy::{
-    AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Replica, ReplicaExit, Run, Worker,
-};
+use crate::bus::proxy::{AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Replica, ReplicaExit, Run, Worker};
 use reeve_core::Wall;
 use std::time::Duration;
 
@@ -13,13 +11,7 @@ const NOW: u64 = 1_795_223_523_000_456;
 
 /// 80 columns, UTF-8, no colour, at a fixed instant in UTC.
 pub fn style() -> Style {
-    Style {
-        color: false,
-        utf8: true,
-        width: Some(80),
-        now: Wall(NOW),
-        zone: |at| Some(utc_parts(at)),
-    }
+    Style { color: false, utf8: true, width: Some(80), now: Wall(NOW), zone: |at| Some(utc_parts(at)) }
 }
 
 /// So many seconds ago.
@@ -44,12 +36,7 @@ pub fn node() -> NodeState {
         launcher: text("systemd"),
         config_generation: 4,
         config_errors: 2,
-        components: [
-            pair("bus", ""),
-            pair("journal", ""),
-            pair("store", "no space left on device"),
-        ]
-        .into(),
+        components: [pair("bus", ""), pair("journal", ""), pair("store", "no space left on device")].into(),
         labels: [pair("role", "gpu"), pair("zone", "a")].into(),
         cordoned: None,
         drain_reason: None,
@@ -85,6 +72,7 @@ pub fn workers() -> Vec<Worker> {
             health: text("healthy"),
             since: Some(ago(200_000)),
             order: Some(10),
+            memory_current: Some(96 << 20),
             replicas: vec![Replica {
                 index: 1,
                 state: "ready".to_owned(),
@@ -127,6 +115,7 @@ pub fn executor() -> Worker {
         order: Some(50),
         depends_on: vec!["coordinator".to_owned()],
         holds: Vec::new(),
+        memory_current: Some(1_288_490_188),
         replicas: vec![
             Replica {
                 index: 1,
@@ -226,13 +215,7 @@ pub fn events() -> Vec<EventEntry> {
         ..EventEntry::default()
     };
     vec![
-        event(
-            ago(70),
-            "worker-started",
-            "web/1",
-            "wanted",
-            "a worker was started",
-        ),
+        event(ago(70), "worker-started", "web/1", "wanted", "a worker was started"),
         event(
             ago(65),
             "crash-loop",
@@ -240,13 +223,7 @@ pub fn events() -> Vec<EventEntry> {
             "exit code 3 five times within 30s",
             "task-executor/2: a worker is in a crash loop: exit code 3 five times within 30s",
         ),
-        event(
-            ago(5),
-            "config-refused",
-            "node",
-            "2 mistakes",
-            "the configuration on disk was refused",
-        ),
+        event(ago(5), "config-refused", "node", "2 mistakes", "the configuration on disk was refused"),
     ]
 }
 
@@ -258,16 +235,8 @@ pub fn plan() -> Vec<PlanLine> {
         reason: reason.to_owned(),
     };
     vec![
-        line(
-            "replace",
-            "web/1",
-            "its definition has changed: exec, environment and resources.memory",
-        ),
-        line(
-            "wait",
-            "task-executor/2",
-            "its breaker is open for 18s more",
-        ),
+        line("replace", "web/1", "its definition has changed: exec, environment and resources.memory"),
+        line("wait", "task-executor/2", "its breaker is open for 18s more"),
     ]
 }
 

@@ -89,7 +89,6 @@ impl<'a> Worker<'a> {
 
     /// With one of its replicas, or all.
     pub fn only(w: &'a proxy::Worker, replica: Option<u32>) -> Self {
-        let memory: u64 = w.replicas.iter().filter_map(|r| r.memory_current).sum();
         Self {
             name: &w.name,
             team: &w.team,
@@ -104,13 +103,8 @@ impl<'a> Worker<'a> {
             order: w.order,
             depends_on: &w.depends_on,
             holds: &w.holds,
-            memory_current: Some(memory).filter(|m| *m > 0),
-            replicas: w
-                .replicas
-                .iter()
-                .filter(|r| replica.is_none_or(|n| n == r.index))
-                .map(Replica::new)
-                .collect(),
+            memory_current: w.memory_current,
+            replicas: w.replicas.iter().filter(|r| replica.is_none_or(|n| n == r.index)).map(Replica::new).collect(),
         }
     }
 }
@@ -134,6 +128,7 @@ struct Replica<'a> {
     port: Option<u64>,
     active_tasks: Option<u64>,
     outdated: bool,
+    holds: &'a [String],
     memory_current: Option<u64>,
 }
 
@@ -161,6 +156,7 @@ impl<'a> Replica<'a> {
             port: r.port,
             active_tasks: r.active_tasks,
             outdated: r.outdated,
+            holds: &r.holds,
             memory_current: r.memory_current,
         }
     }
@@ -263,11 +259,7 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// All of it.
     pub fn new(l: &'a PlanLine) -> Self {
-        Self {
-            action: &l.action,
-            target: &l.target,
-            reason: &l.reason,
-        }
+        Self { action: &l.action, target: &l.target, reason: &l.reason }
     }
 }
 

@@ -30,9 +30,7 @@ impl Output {
     #[cfg(test)]
     pub fn kept() -> (Self, Rc<RefCell<Written>>) {
         let kept = Rc::new(RefCell::new(Written::default()));
-        let output = Self {
-            kept: Some(kept.clone()),
-        };
+        let output = Self { kept: Some(kept.clone()) };
         (output, kept)
     }
 

@@ -38,16 +38,7 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn verbs_of_later_work_are_not_offered() {
-    for verb in [
-        "top",
-        "gpu",
-        "metrics",
-        "task",
-        "checklist",
-        "report",
-        "doctor",
-        "fleet",
-    ] {
+    for verb in ["top", "gpu", "metrics", "task", "checklist", "report", "doctor", "fleet"] {
         assert!(Cli::try_parse_from(["reevectl", verb]).is_err(), "{verb}");
     }
     assert!(Cli::try_parse_from(["reevectl", "node", "reboot"]).is_err());
@@ -59,10 +50,7 @@ fn command_lines_are_understood() {
     let (global, verb) = parse("reevectl status web/2 --json --color never").unwrap();
     assert!(global.json && global.color == Color::Never);
     let Verb::Status(status) = verb else { panic!() };
-    assert_eq!(
-        (status.target.as_deref(), status.lines),
-        (Some("web/2"), 10)
-    );
+    assert_eq!((status.target.as_deref(), status.lines), (Some("web/2"), 10));
     let (_, verb) = parse("reevectl stop --all --timeout 1min30s --no-wait").unwrap();
     let Verb::Stop(stop) = verb else { panic!() };
     assert!(stop.all && stop.wait.no_wait);
@@ -101,11 +89,7 @@ fn command_lines_are_understood() {
 async fn a_worker_that_is_ready_answers_yes() {
     let (code, written) = type_in(&["status", "web"]).await;
     assert_eq!(code, 0, "{}", written.err);
-    assert!(
-        written.out.contains("web - worker of team default"),
-        "{}",
-        written.out
-    );
+    assert!(written.out.contains("web - worker of team default"), "{}", written.out);
     assert!(written.out.contains("one line of web"), "{}", written.out);
     let (code, written) = type_in(&["-q", "status"]).await;
     assert_eq!((code, written), (0, Written::default()));
@@ -118,11 +102,7 @@ async fn stopping_waits_for_the_end_and_tells_it() {
     assert_eq!(written.out, "web: 1 of 1 stopped\nbare: 1 of 1 stopped\n");
     let (code, written) = type_in(&["stop", "stuck"]).await;
     assert_eq!((code, written.out.as_str()), (1, ""));
-    assert!(
-        written.err.contains("stop stuck: failed: 1 of 1 stopped"),
-        "{}",
-        written.err
-    );
+    assert!(written.err.contains("stop stuck: failed: 1 of 1 stopped"), "{}", written.err);
 }
 
 #[tokio::test]
@@ -132,34 +112,21 @@ async fn waiting_may_be_bounded_or_left_out() {
     assert!(written.err.contains("goes on"), "{}", written.err);
     let (code, written) = type_in(&["stop", "endless", "--no-wait"]).await;
     assert_eq!(code, 0);
-    assert!(
-        written.out.contains("accepted as task run"),
-        "{}",
-        written.out
-    );
+    assert!(written.out.contains("accepted as task run"), "{}", written.out);
 }
 
 #[tokio::test]
 async fn a_dry_run_shows_what_would_be_done() {
     let (code, written) = type_in(&["stop", "web", "--dry-run"]).await;
     assert_eq!(code, 0, "{}", written.err);
-    assert_eq!(
-        written.out,
-        "ACTION  TARGET  REASON\nstop    web/1   asked for\n"
-    );
+    assert_eq!(written.out, "ACTION  TARGET  REASON\nstop    web/1   asked for\n");
 }
 
 #[tokio::test]
 async fn refusals_have_their_exit_codes_and_the_next_command() {
     let (code, written) = type_in(&["stop", "nobody"]).await;
     assert_eq!(code, 5);
-    assert!(
-        written
-            .err
-            .contains("cannot stop nobody: no worker is nobody"),
-        "{}",
-        written.err
-    );
+    assert!(written.err.contains("cannot stop nobody: no worker is nobody"), "{}", written.err);
     assert!(written.err.contains("reevectl list"), "{}", written.err);
     let (code, _) = type_in(&["stop", "secret", "web"]).await;
     assert_eq!(code, 4);
@@ -167,11 +134,7 @@ async fn refusals_have_their_exit_codes_and_the_next_command() {
     assert_eq!((code, written.out.as_str()), (4, ""));
     let (code, written) = type_in(&["status", "wbe"]).await;
     assert_eq!(code, 5);
-    assert!(
-        written.err.contains("did you mean \"web\"?"),
-        "{}",
-        written.err
-    );
+    assert!(written.err.contains("did you mean \"web\"?"), "{}", written.err);
     let (code, _) = type_in(&["status", "web/9"]).await;
     assert_eq!(code, 5);
     let (code, written) = type_in(&["stop", "No/Name/At/All"]).await;
@@ -183,13 +146,7 @@ async fn nobody_there_is_exit_code_3() {
     let root = TempDir::new().unwrap();
     let (code, written) = type_at(root.path().to_str().unwrap(), &["list"]).await;
     assert_eq!(code, 3);
-    assert!(
-        written
-            .err
-            .contains("Is reeved running with the same --root?"),
-        "{}",
-        written.err
-    );
+    assert!(written.err.contains("Is reeved running with the same --root?"), "{}", written.err);
 }
 
 #[tokio::test]
@@ -205,20 +162,12 @@ async fn a_refused_reload_lists_every_mistake() {
     );
     let (code, written) = type_in(&["config", "check"]).await;
     assert_eq!(code, 1);
-    assert!(
-        written.out.ends_with("\n1 error, 0 warnings.\n"),
-        "{}",
-        written.out
-    );
+    assert!(written.out.ends_with("\n1 error, 0 warnings.\n"), "{}", written.out);
 }
 
 #[tokio::test]
 async fn a_broken_audit_trail_is_the_answer_no() {
     let (code, written) = type_in(&["audit", "verify"]).await;
     assert_eq!(code, 1);
-    assert!(
-        written.err.contains("entry 7 was altered"),
-        "{}",
-        written.err
-    );
+    assert!(written.err.contains("entry 7 was altered"), "{}", written.err);
 }

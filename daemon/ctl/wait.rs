@@ -6,7 +6,7 @@ use super::failure::{Doing, Failure, NO, REFUSED, YES, code_of, message};
 use super::json;
 use super::render::{Style, Tone, listings, units};
 use crate::bus::proxy::records::id_of;
-use crate::bus::proxy::{CallError, Client, PlanLine, TaskRun};
+use crate::bus::proxy::{CallError, Client, Place, PlanLine, TaskRun};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -84,8 +84,7 @@ pub async fn finish(
     for Asked { target, answer } in asked {
         let outcome = match answer {
             Err(error) => {
-                ctl.output
-                    .err(&message(&format!("{word} {target}"), &error, &ctl.place));
+                ctl.output.err(&message(&format!("{word} {}", named(&target)), &error, &ctl.place));
                 Outcome::refused(&target, &error)
             }
             // A dry run is over at once; there is nothing to detach from.
@@ -112,10 +111,7 @@ pub fn conclude(ctl: &Ctl, outcomes: &[Outcome]) -> Result<u8, Failure> {
                 result: o.result.as_deref(),
                 message: o.message.as_deref(),
                 error: o.error.as_deref(),
-                plan: o
-                    .plan
-                    .as_ref()
-                    .map(|p| p.iter().map(json::Plan::new).collect()),
+                plan: o.plan.as_ref().map(|p| p.iter().map(json::Plan::new).collect()),
             })
             .collect();
         ctl.document(&document)?;
@@ -152,10 +148,7 @@ async fn follow(
     let end = watch(client, path, deadline, &mut progress).await;
     progress.clear();
     let id = id_of(path);
-    let base = Outcome {
-        code: NO,
-        ..accepted(target, path)
-    };
+    let base = Outcome { code: NO, ..accepted(target, path) };
     match end.doing(format!("follow task run {id} ({word} {target})"))? {
         End::Done(run) => {
             let plan = if dry_run && run.is_success() {
@@ -181,15 +174,17 @@ async fn follow(
         }
         End::Timeout => {
             ctl.output.err(&format!(
-                "reevectl: {word} {target} is not over yet; task run {id} goes on.\n{}",
-                look_again(target, path)
+                "reevectl: {word} {} is not over yet; task run {id} goes on.\n{}",
+                named(target),
+                look_again(ctl, target, path)
             ));
             Ok(base)
         }
         End::Detached => {
             ctl.output.err(&format!(
-                "\nDetached: {word} {target} goes on as task run {id}.\n{}",
-                look_again(target, path)
+                "\nDetached: {word} {} goes on as task run {id}.\n{}",
+                named(target),
+                look_again(ctl, target, path)
             ));
             Err(Failure::Said(NO))
         }
@@ -226,23 +221,28 @@ async fn watch(
     }
 }
 
-/// How to see and how to end what goes on without us.
-fn look_again(target: &str, path: &str) -> String {
+/// How to see and how to end what goes on without us. busctl speaks to buses, not to peers.
+fn look_again(ctl: &Ctl, target: &str, path: &str) -> String {
     let status = match target {
         "node" | "*" => "reevectl status".to_owned(),
         worker => format!("reevectl status {worker}"),
     };
-    format!(
-        "See `{status}`; to cancel it:\n  \
-         busctl call org.reeve.Node1 {path} org.reeve.Node1.TaskRun Cancel 'a{{sv}}' 0\n"
-    )
+    match ctl.place {
+        Place::System => format!(
+            "See `{status}`; to cancel it:\n  \
+             busctl call org.reeve.Node1 {path} org.reeve.Node1.TaskRun Cancel 'a{{sv}}' 0\n"
+        ),
+        _ => format!("See `{status}`.\n"),
+    }
+}
+
+/// The target in a sentence.
+fn named(target: &str) -> &str {
+    if target == "*" { "all workers" } else { target }
 }
 
 fn show(ctl: &Ctl, word: &str, outcome: &Outcome) -> Result<(), Failure> {
-    let target = match outcome.target.as_str() {
-        "*" => "all workers",
-        target => target,
-    };
+    let target = named(&outcome.target);
     let style = &ctl.style;
     if let Some(plan) = &outcome.plan {
         return ctl.print(&listings::plan(plan, style));
@@ -256,10 +256,7 @@ fn show(ctl: &Ctl, word: &str, outcome: &Outcome) -> Result<(), Failure> {
         ("running", _) => Ok(()),
         (_, YES) => ctl.print(&line(target, outcome, style)),
         _ => {
-            ctl.output.err(&format!(
-                "reevectl: {word} {}",
-                line(target, outcome, style)
-            ));
+            ctl.output.err(&format!("reevectl: {word} {}", line(target, outcome, style)));
             let see = match outcome.target.as_str() {
                 "node" | "*" => "See `reevectl status` and `reevectl events`.\n".to_owned(),
                 t => format!("See `reevectl status {t}` and `reevectl events {t}`.\n"),
@@ -281,11 +278,9 @@ fn line(target: &str, outcome: &Outcome, style: &Style) -> String {
     }
 }
 
-/// The actions in a report: an array of them, or an object that holds one as `actions`.
+/// The actions in a report: an array of them, or an object that holds one as `plan`.
 fn plan_of(report: &Value) -> Vec<PlanLine> {
-    let rows = report
-        .as_array()
-        .or_else(|| report.get("actions").and_then(Value::as_array));
+    let rows = report.as_array().or_else(|| report.get("plan").and_then(Value::as_array));
     let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or_default().to_owned();
     rows.into_iter()
         .flatten()
@@ -298,9 +293,7 @@ fn plan_of(report: &Value) -> Vec<PlanLine> {
 }
 
 fn short(name: &str) -> String {
-    name.strip_prefix("org.reeve.Error.")
-        .unwrap_or(name)
-        .to_owned()
+    name.strip_prefix("org.reeve.Error.").unwrap_or(name).to_owned()
 }
 
 /// One line on standard error that is overwritten as the work goes on.
@@ -313,12 +306,7 @@ struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     fn new(ctl: &'a Ctl, word: &str, target: &str) -> Self {
-        Self {
-            ctl,
-            label: format!("{word} {target}"),
-            begun: Instant::now(),
-            shown: false,
-        }
+        Self { ctl, label: format!("{word} {target}"), begun: Instant::now(), shown: false }
     }
 
     fn show(&mut self, run: &TaskRun) {
@@ -341,15 +329,8 @@ impl<'a> Progress<'a> {
 
 /// `stop web: 2 of 3 stopped, 66 % (4s)`.
 fn progress_line(label: &str, run: &TaskRun, elapsed: Duration) -> String {
-    let doing = run
-        .phase
-        .as_deref()
-        .or(run.message.as_deref())
-        .unwrap_or(&run.state);
-    let share = run
-        .progress
-        .map(|p| format!(", {:.0} %", p.clamp(0.0, 1.0) * 100.0))
-        .unwrap_or_default();
+    let doing = run.phase.as_deref().or(run.message.as_deref()).unwrap_or(&run.state);
+    let share = run.progress.map(|p| format!(", {:.0} %", p.clamp(0.0, 1.0) * 100.0)).unwrap_or_default();
     let elapsed = units::span(Duration::from_secs(elapsed.as_secs()));
     format!("{label}: {doing}{share} ({elapsed})")
 }
@@ -360,18 +341,14 @@ mod tests {
 
     #[test]
     fn a_report_is_read_in_either_shape() {
-        let line = PlanLine {
-            action: "stop".to_owned(),
-            target: "web/1".to_owned(),
-            reason: "asked".to_owned(),
-        };
+        let line = PlanLine { action: "stop".to_owned(), target: "web/1".to_owned(), reason: "asked".to_owned() };
         let object = serde_json::json!({"action": "stop", "target": "web/1", "reason": "asked"});
         for report in [
             serde_json::json!([object]),
-            serde_json::json!({"actions": [object]}),
+            serde_json::json!({"plan": [object]}),
             serde_json::json!([["stop", "web/1", "asked"]]),
         ] {
-            assert_eq!(plan_of(&report), [line.clone()]);
+            assert_eq!(plan_of(&report), std::slice::from_ref(&line));
         }
         assert!(plan_of(&Value::Null).is_empty());
     }

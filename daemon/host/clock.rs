@@ -20,17 +20,12 @@ pub struct Clock;
 impl Clock {
     /// This instant, on the boot clock and on the wall.
     pub fn now() -> Now {
-        Now {
-            mono: Mono(read(ReadClock::CLOCK_BOOTTIME)),
-            wall: Self::wall(),
-        }
+        Now { mono: Mono(read(ReadClock::CLOCK_BOOTTIME)), wall: Self::wall() }
     }
 
     /// Wall time; a clock before 1970 reads as 1970.
     pub fn wall() -> Wall {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Wall(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 }
@@ -52,15 +47,8 @@ pub struct Timer {
 impl Timer {
     /// A timer that is not armed. Needs a running runtime.
     pub fn new() -> io::Result<Self> {
-        let timer = TimerFd::new(
-            ClockId::CLOCK_BOOTTIME,
-            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-        )?;
-        Ok(Self {
-            watched: ready::readable(timer.as_fd().try_clone_to_owned()?)?,
-            timer,
-            armed: None,
-        })
+        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        Ok(Self { watched: ready::readable(timer.as_fd().try_clone_to_owned()?)?, timer, armed: None })
     }
 
     /// Rings at `at` (at once when that has passed), or never. Replaces what was armed before.
@@ -148,11 +136,7 @@ mod tests {
         let mut timer = Timer::new().unwrap();
         timer.arm(Some(Mono(Duration::ZERO))).unwrap();
         timer.wait().await.unwrap();
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), timer.wait())
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(20), timer.wait()).await.is_err());
     }
 
     #[tokio::test]
@@ -171,23 +155,14 @@ mod tests {
         let mut timer = Timer::new().unwrap();
         timer.arm(Some(Mono(Duration::ZERO))).unwrap();
         timer.arm(None).unwrap();
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), timer.wait())
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(20), timer.wait()).await.is_err());
     }
 
     #[test]
     fn a_suspend_is_reported_once_and_jitter_never() {
-        let mut watch = SuspendWatch {
-            slept: Duration::from_secs(10),
-        };
+        let mut watch = SuspendWatch { slept: Duration::from_secs(10) };
         assert_eq!(watch.observe(Duration::from_millis(10_900)), None);
-        assert_eq!(
-            watch.observe(Duration::from_secs(70)),
-            Some(Duration::from_secs(60))
-        );
+        assert_eq!(watch.observe(Duration::from_secs(70)), Some(Duration::from_secs(60)));
         assert_eq!(watch.observe(Duration::from_secs(70)), None);
         assert_eq!(SuspendWatch::new().check(), None);
     }

@@ -37,9 +37,7 @@ pub fn local(at: Wall) -> Option<Local> {
     } else {
         // SAFETY: after a successful localtime_r tm_zone points to a NUL-terminated name that lives as long as the
         // process does (it is never freed, only replaced by tzset).
-        unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }
-            .to_string_lossy()
-            .into_owned()
+        unsafe { std::ffi::CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned()
     };
     let small = |n: libc::c_int| u8::try_from(n).unwrap_or(0);
     Some(Local {

@@ -1,8 +1,10 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
+pub mod cgroup;
 pub mod clock;
 pub mod config_files;
 pub mod console;
+pub mod journal;
 pub mod launcher;
 pub mod localtime;
 pub mod notify;

@@ -29,10 +29,7 @@ impl Ports {
 
     /// A free port for the replica: the preferred one, else the one it holds, else any.
     pub fn allocate(&mut self, replica: &ReplicaId, prefer: Option<u16>) -> Result<u16, String> {
-        let held = self
-            .held
-            .iter()
-            .find_map(|(port, owner)| (owner == replica).then_some(*port));
+        let held = self.held.iter().find_map(|(port, owner)| (owner == replica).then_some(*port));
         for port in [prefer, held].into_iter().flatten() {
             let others = self.held.get(&port).is_some_and(|owner| owner != replica);
             if port != 0 && !others && bind(port).is_ok() {
@@ -50,9 +47,7 @@ impl Ports {
             }
             refused.push(socket);
         }
-        Err(format!(
-            "no free port on 127.0.0.1: {TRIES} tries gave only ports of other replicas"
-        ))
+        Err(format!("no free port on 127.0.0.1: {TRIES} tries gave only ports of other replicas"))
     }
 
     /// The replica is no longer ours.
@@ -84,9 +79,7 @@ mod tests {
     #[test]
     fn two_replicas_never_get_the_same_port() {
         let mut ports = Ports::new();
-        let given: BTreeSet<u16> = (1..=200)
-            .map(|n| ports.allocate(&replica(n), None).unwrap())
-            .collect();
+        let given: BTreeSet<u16> = (1..=200).map(|n| ports.allocate(&replica(n), None).unwrap()).collect();
         assert_eq!(given.len(), 200);
     }
 

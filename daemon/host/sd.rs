@@ -13,10 +13,7 @@ pub struct Sd {
 impl Sd {
     /// Looks once whether a service manager listens.
     pub fn from_env() -> Self {
-        Self {
-            supervised: std::env::var_os("NOTIFY_SOCKET").is_some(),
-            status: String::new(),
-        }
+        Self { supervised: std::env::var_os("NOTIFY_SOCKET").is_some(), status: String::new() }
     }
 
     /// Whether a service manager listens.
@@ -64,9 +61,7 @@ impl Sd {
 
     /// How often to call [`Sd::watchdog`]: a third of `WATCHDOG_USEC`. `None`: not wanted.
     pub fn watchdog_interval(&self) -> Option<Duration> {
-        sd_notify::watchdog_enabled()
-            .filter(|span| self.supervised && !span.is_zero())
-            .map(|span| span / 3)
+        sd_notify::watchdog_enabled().filter(|span| self.supervised && !span.is_zero()).map(|span| span / 3)
     }
 
     fn send(&self, state: &[NotifyState<'_>]) {
@@ -121,20 +116,8 @@ mod tests {
         while let Ok(n) = socket.recv(&mut buffer) {
             got.push(String::from_utf8_lossy(&buffer[..n]).trim().to_owned());
         }
-        assert!(
-            got[2].starts_with("RELOADING=1\nMONOTONIC_USEC="),
-            "{got:?}"
-        );
+        assert!(got[2].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{got:?}");
         got.remove(2);
-        assert_eq!(
-            got,
-            [
-                "READY=1",
-                "STATUS=a READY=0",
-                "EXTEND_TIMEOUT_USEC=15000000",
-                "WATCHDOG=1",
-                "STOPPING=1"
-            ]
-        );
+        assert_eq!(got, ["READY=1", "STATUS=a READY=0", "EXTEND_TIMEOUT_USEC=15000000", "WATCHDOG=1", "STOPPING=1"]);
     }
 }

@@ -302,10 +302,11 @@ class Story:
     def reason(replica):
         last = replica["last_exit"]
         if isinstance(last, dict):
-            parts = [str(last.get("cause") or "")]
-            parts += ["%s %s" % (key.replace("_", " "), last[key]) for key in ("signal", "exit_code")
-                      if last.get(key) is not None]
-            last = ", ".join(part for part in parts if part)
+            cause, number, code = (last.get(key) for key in ("cause", "signal", "exit_code"))
+            if isinstance(number, int):
+                number = signal.Signals(number).name
+            parts = [cause, number, None if code is None else "exit code %s" % code]
+            last = ", ".join(str(part) for part in parts if part)
         return last or replica["reason"] or "no reason given"
 
     def check(self):

@@ -72,7 +72,7 @@ class Peer:
     def environment(self):
         return {"PATH": PATH, "LANG": "C"}
 
-    def start(self, timeout=120):
+    def start(self, timeout=300):
         """ms from the first step until the last worker was in main()."""
         self.prepare()
         at = time.monotonic_ns()
@@ -98,7 +98,7 @@ class Peer:
         """Tells it to stop its workers."""
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self, timeout=60):
+    def stop(self, timeout=120):
         """ms until the last worker has ended."""
         ends = measure.Ends(self.stamps.pids())
         at = time.monotonic_ns()
@@ -349,11 +349,8 @@ listen = "off"
         write(self.folder, "etc/reeve/workers.d/bench.toml", """[worker]
 exec = [%s]
 replicas = %d
-%s[worker.restart]
-policy = "always"
-backoff = { first = "0s", base = "0s", cap = "0s" }
-breaker = "off"
-""" % (words, self.count, self.more()))
+restart = { policy = "always", backoff = { first = "0s", base = "0s", cap = "0s" }, breaker = "off" }
+%s""" % (words, self.count, self.more()))
 
     def more(self):
         return ""
@@ -366,8 +363,8 @@ breaker = "off"
         return {"PATH": PATH, "LANG": "C", "RUST_BACKTRACE": "0"}
 
     def stop_all(self):
-        subprocess.run([os.path.join(self.place.reeved, "reevectl"), "--root", self.folder, "stop", "--all"],
-                       stdout=self.log, stderr=self.log, timeout=60, check=False)
+        subprocess.run([os.path.join(self.place.reeved, "reevectl"), "--root", self.folder, "stop", "--all", "--yes"],
+                       stdout=self.log, stderr=self.log, timeout=120, check=False)
 
 
 class ReevedDirect(Reeved):
@@ -376,6 +373,9 @@ class ReevedDirect(Reeved):
 
 
 class ReevedSystemd(Reeved):
+    """Without Reeve's usual sandbox, as the units of the systemd-transient row: the launchers are compared, not what
+    namespaces and filters cost."""
+
     name = "reeved-systemd"
     launcher = "systemd"
 
@@ -384,12 +384,29 @@ class ReevedSystemd(Reeved):
         return super().missing(place) or no_systemd()
 
     def more(self):
-        return 'user = "root"\n'  # as the units of the systemd-transient row
+        return 'user = "root"\n[worker.sandbox]\n' + "".join('%s = "%s"\n' % pair for pair in OPEN)
 
     def end(self):
         if self.process and self.process.poll() is None:
             self.stop_all()  # workers outlive this daemon
         super().end()
+
+
+OPEN = [("CapabilityBoundingSet", "~"), ("ProtectHome", "no"), ("ProtectProc", "default"), ("ProtectSystem", "no"),
+        ("RestrictAddressFamilies", "~"), ("SystemCallArchitectures", ""), ("SystemCallFilter", "~"), ("UMask", "0022")]
+OPEN += [(key, "no") for key in (
+    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock",
+    "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "RemoveIPC", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID")]
+
+
+class ReevedHardened(ReevedSystemd):
+    """With the sandbox a worker gets when its definition says nothing."""
+
+    name = "reeved-systemd-hardened"
+
+    def more(self):
+        return 'user = "root"\n'
 
 
 def write(folder, path, text):
@@ -426,5 +443,5 @@ def named(comm):
     return found
 
 
-ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, ReevedSystemd]
-USUAL = [peer.name for peer in ALL if peer is not S6]
+ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, ReevedSystemd, ReevedHardened]
+USUAL = [peer.name for peer in ALL if peer not in (S6, ReevedHardened)]

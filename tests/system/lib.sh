@@ -80,7 +80,7 @@ fingerprint() {
     done
 }
 no_workers() { [[ -z $(running_units) ]]; }
-reeved_up() { is_active reeved.service && reevectl --json status; }
+reeved_up() { is_active reeved.service && reevectl -q list; }
 reeved_pid() { prop reeved.service MainPID; }
 # The daemon's own journal, since the current test began.
 journal() { journalctl --no-pager -o cat --since "@$TEST_BEGAN" -u reeved.service "$@"; }

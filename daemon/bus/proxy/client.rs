@@ -2,9 +2,7 @@
 
 use super::convert::Fields;
 use super::error::CallError;
-use super::records::{
-    AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Run, TaskRun, Worker,
-};
+use super::records::{AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Run, TaskRun, Worker};
 use super::traits::{AuditProxy, MaintenanceProxy, ManagerProxy, Opt, TaskRunProxy, WorkersProxy};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
@@ -110,10 +108,7 @@ impl Client {
     pub async fn status(&self) -> Result<NodeState, CallError> {
         const ACTION: &str = "read-status";
         let manager = proxy!(self, ManagerProxy, ACTION);
-        let more = manager
-            .get_status(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
+        let more = manager.get_status(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
         let mut state = NodeState::read(&Fields::from(more));
         if state.uptime.is_none() {
             // A gauge beside the status; its absence is no reason to show nothing.
@@ -126,10 +121,8 @@ impl Client {
     /// All workers with their replicas.
     pub async fn workers(&self) -> Result<Vec<Worker>, CallError> {
         const ACTION: &str = "read-workers";
-        let rows = proxy!(self, WorkersProxy, ACTION)
-            .list_workers(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
+        let rows =
+            proxy!(self, WorkersProxy, ACTION).list_workers(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
         Ok(rows.into_iter().map(Worker::read).collect())
     }
 
@@ -140,10 +133,8 @@ impl Client {
         if let Some(max) = max {
             opt.insert("max", Variant::from(max));
         }
-        let rows = proxy!(self, WorkersProxy, ACTION)
-            .list_runs(target, &opt)
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
+        let rows =
+            proxy!(self, WorkersProxy, ACTION).list_runs(target, &opt).await.map_err(|e| self.error(e, ACTION))?;
         let mut runs: Vec<Run> = rows.into_iter().map(|r| Run::read(r, target)).collect();
         // The order is part of what we promise, whatever the daemon does.
         runs.sort_by_key(|r| std::cmp::Reverse(r.ended));
@@ -176,12 +167,7 @@ impl Client {
     }
 
     /// Starts, stops … one worker or replica; the path of the task run.
-    pub async fn act(
-        &self,
-        verb: Verb,
-        target: &str,
-        options: &Options,
-    ) -> Result<String, CallError> {
+    pub async fn act(&self, verb: Verb, target: &str, options: &Options) -> Result<String, CallError> {
         let action = match verb {
             Verb::Isolate => "isolate",
             // Of an isolated worker the daemon asks for lift-isolation, and says so in its refusal.
@@ -209,38 +195,20 @@ impl Client {
     /// Forgets failures and closes breakers, at once.
     pub async fn reset(&self, target: &str, options: &Options) -> Result<(), CallError> {
         const ACTION: &str = "manage-workers";
-        proxy!(self, WorkersProxy, ACTION)
-            .reset(target, &options.dict())
-            .await
-            .map_err(|e| self.error(e, ACTION))
+        proxy!(self, WorkersProxy, ACTION).reset(target, &options.dict()).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Another number of replicas.
-    pub async fn scale(
-        &self,
-        worker: &str,
-        replicas: u32,
-        options: &Options,
-    ) -> Result<String, CallError> {
+    pub async fn scale(&self, worker: &str, replicas: u32, options: &Options) -> Result<String, CallError> {
         const ACTION: &str = "manage-workers";
-        let path = proxy!(self, WorkersProxy, ACTION)
-            .scale(worker, replicas, &options.dict())
-            .await;
+        let path = proxy!(self, WorkersProxy, ACTION).scale(worker, replicas, &options.dict()).await;
         self.path(path, ACTION)
     }
 
     /// Changes limits of a worker; `applied` or `needs-restart`.
-    pub async fn set(
-        &self,
-        worker: &str,
-        values: &[(String, String)],
-        options: &Options,
-    ) -> Result<String, CallError> {
+    pub async fn set(&self, worker: &str, values: &[(String, String)], options: &Options) -> Result<String, CallError> {
         const ACTION: &str = "set-resources";
-        let values: Opt<'_> = values
-            .iter()
-            .map(|(k, v)| (k.as_str(), Variant::from(v.as_str())))
-            .collect();
+        let values: Opt<'_> = values.iter().map(|(k, v)| (k.as_str(), Variant::from(v.as_str()))).collect();
         proxy!(self, WorkersProxy, ACTION)
             .set(worker, &values, &options.dict())
             .await
@@ -251,9 +219,7 @@ impl Client {
     pub async fn stop_all(&self, options: &Options) -> Result<String, CallError> {
         const ACTION: &str = "manage-workers";
         let (reason, opt) = reason_apart(options);
-        let path = proxy!(self, WorkersProxy, ACTION)
-            .stop_all(reason, &opt)
-            .await;
+        let path = proxy!(self, WorkersProxy, ACTION).stop_all(reason, &opt).await;
         self.path(path, ACTION)
     }
 
@@ -269,9 +235,7 @@ impl Client {
     pub async fn node_undrain(&self, options: &Options) -> Result<String, CallError> {
         const ACTION: &str = "drain";
         let (reason, opt) = reason_apart(options);
-        let path = proxy!(self, ManagerProxy, ACTION)
-            .undrain(reason, &opt)
-            .await;
+        let path = proxy!(self, ManagerProxy, ACTION).undrain(reason, &opt).await;
         self.path(path, ACTION)
     }
 
@@ -282,18 +246,8 @@ impl Client {
         if candidate {
             opt.insert("candidate", Variant::from(true));
         }
-        let rows = proxy!(self, ManagerProxy, ACTION)
-            .get_plan(&opt)
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
-        Ok(rows
-            .into_iter()
-            .map(|(action, target, reason)| PlanLine {
-                action,
-                target,
-                reason,
-            })
-            .collect())
+        let rows = proxy!(self, ManagerProxy, ACTION).get_plan(&opt).await.map_err(|e| self.error(e, ACTION))?;
+        Ok(rows.into_iter().map(|(action, target, reason)| PlanLine { action, target, reason }).collect())
     }
 
     /// What happened since, oldest first, at most so many.
@@ -309,38 +263,27 @@ impl Client {
     /// Reads the configuration again; the generation now in force.
     pub async fn reload(&self, options: &Options) -> Result<u64, CallError> {
         const ACTION: &str = "reload-config";
-        proxy!(self, ManagerProxy, ACTION)
-            .reload(&options.dict())
-            .await
-            .map_err(|e| self.error(e, ACTION))
+        proxy!(self, ManagerProxy, ACTION).reload(&options.dict()).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Every remark on the files on disk.
     pub async fn check_config(&self) -> Result<Vec<ConfigMark>, CallError> {
         const ACTION: &str = "read-config";
-        let rows = proxy!(self, ManagerProxy, ACTION)
-            .check_config(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
+        let rows =
+            proxy!(self, ManagerProxy, ACTION).check_config(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
         Ok(rows.into_iter().map(ConfigMark::read).collect())
     }
 
     /// The configuration in force, as TOML with origins.
     pub async fn show_config(&self) -> Result<String, CallError> {
         const ACTION: &str = "read-config";
-        proxy!(self, ManagerProxy, ACTION)
-            .show_config(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))
+        proxy!(self, ManagerProxy, ACTION).show_config(&Opt::new()).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Key, value in force, value on disk, of all that differs.
     pub async fn diff_config(&self) -> Result<Vec<(String, String, String)>, CallError> {
         const ACTION: &str = "read-config";
-        proxy!(self, ManagerProxy, ACTION)
-            .diff_config(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))
+        proxy!(self, ManagerProxy, ACTION).diff_config(&Opt::new()).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// What a key means: `default unit range requirement value origin text`.
@@ -366,10 +309,7 @@ impl Client {
     /// Proves the chain of the audit trail; `entries first last`.
     pub async fn audit_verify(&self) -> Result<Map<String, Value>, CallError> {
         const ACTION: &str = "read-audit";
-        let more = proxy!(self, AuditProxy, ACTION)
-            .verify(&Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))?;
+        let more = proxy!(self, AuditProxy, ACTION).verify(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
         Ok(Fields::from(more).0)
     }
 
@@ -387,10 +327,7 @@ impl Client {
             )
             .await
             .map_err(|e| self.error(e, ACTION))?;
-        let more: super::traits::More = reply
-            .body()
-            .deserialize()
-            .map_err(|e| self.error(e, ACTION))?;
+        let more: super::traits::More = reply.body().deserialize().map_err(|e| self.error(e, ACTION))?;
         Ok(TaskRun::read(path, &Fields::from(more)))
     }
 
@@ -409,17 +346,13 @@ impl Client {
         if text.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text)
-            .map_err(|e| CallError::Mismatch(format!("report of {path} is not JSON: {e}")))
+        serde_json::from_str(&text).map_err(|e| CallError::Mismatch(format!("report of {path} is not JSON: {e}")))
     }
 
     /// Asks a task run to end.
     pub async fn cancel(&self, id: &str) -> Result<(), CallError> {
         const ACTION: &str = "cancel-own";
-        proxy!(self, MaintenanceProxy, ACTION)
-            .cancel(id, &Opt::new())
-            .await
-            .map_err(|e| self.error(e, ACTION))
+        proxy!(self, MaintenanceProxy, ACTION).cancel(id, &Opt::new()).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Peer to peer there is nobody to address.
@@ -427,13 +360,8 @@ impl Client {
         self.connection.is_bus().then_some(super::traits::NAME)
     }
 
-    fn path(
-        &self,
-        path: zbus::Result<OwnedObjectPath>,
-        action: &'static str,
-    ) -> Result<String, CallError> {
-        path.map(|p| p.as_str().to_owned())
-            .map_err(|e| self.error(e, action))
+    fn path(&self, path: zbus::Result<OwnedObjectPath>, action: &'static str) -> Result<String, CallError> {
+        path.map(|p| p.as_str().to_owned()).map_err(|e| self.error(e, action))
     }
 }
 

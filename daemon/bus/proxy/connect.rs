@@ -58,15 +58,9 @@ impl Place {
 
     fn shut(&self, error: &io::Error) -> CallError {
         if error.kind() == io::ErrorKind::PermissionDenied {
-            CallError::NotAuthorized {
-                action: "",
-                text: format!("{self} belongs to another user"),
-            }
+            CallError::NotAuthorized { action: "", text: format!("{self} belongs to another user") }
         } else {
-            CallError::Unreachable {
-                place: self.to_string(),
-                why: error.to_string(),
-            }
+            CallError::Unreachable { place: self.to_string(), why: error.to_string() }
         }
     }
 }

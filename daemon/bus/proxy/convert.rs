@@ -55,11 +55,7 @@ impl Fields {
 
     /// A text that is not empty.
     pub(super) fn text(&self, key: &str) -> Option<String> {
-        self.0
-            .get(key)?
-            .as_str()
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
+        self.0.get(key)?.as_str().filter(|s| !s.is_empty()).map(str::to_owned)
     }
 
     pub(super) fn number(&self, key: &str) -> Option<u64> {
@@ -83,8 +79,14 @@ impl Fields {
         self.number(key).filter(|n| *n > 0)
     }
 
+    /// A time in µs, named `key` or `key_usec`.
     pub(super) fn wall(&self, key: &str) -> Option<Wall> {
-        self.nonzero(key).map(Wall)
+        self.nonzero(key).or_else(|| self.nonzero(&format!("{key}_usec"))).map(Wall)
+    }
+
+    /// A gauge: zero and systemd's "unknown" are none.
+    pub(super) fn gauge(&self, key: &str) -> Option<u64> {
+        self.nonzero(key).filter(|n| *n != u64::MAX)
     }
 
     pub(super) fn dict(&self, key: &str) -> Option<Fields> {
@@ -93,10 +95,7 @@ impl Fields {
     }
 
     pub(super) fn list(&self, key: &str) -> &[Value] {
-        self.0
-            .get(key)
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice)
+        self.0.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// A list of texts; a pair such as `(who, why)` becomes `who: why`.

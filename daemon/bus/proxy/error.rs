@@ -45,23 +45,14 @@ impl CallError {
 
     /// Sorts a zbus error. `action` is what the method needs, `place` where it was sent.
     pub(super) fn from_zbus(error: zbus::Error, action: &'static str, place: &str) -> Self {
-        let unreachable = |why: String| CallError::Unreachable {
-            place: place.to_owned(),
-            why,
-        };
+        let unreachable = |why: String| CallError::Unreachable { place: place.to_owned(), why };
         match error {
             zbus::Error::MethodError(name, text, _) => {
                 let text = text.unwrap_or_default();
                 match name.strip_prefix(OURS) {
                     Some("NotAuthorized") => CallError::NotAuthorized { action, text },
-                    Some(short) => CallError::Refused {
-                        name: short.to_owned(),
-                        text: or_name(text, short),
-                    },
-                    None => CallError::Refused {
-                        name: name.to_string(),
-                        text: or_name(text, &name),
-                    },
+                    Some(short) => CallError::Refused { name: short.to_owned(), text: or_name(text, short) },
+                    None => CallError::Refused { name: name.to_string(), text: or_name(text, &name) },
                 }
             }
             zbus::Error::FDO(error) => Self::from_standard(*error, action, place),
@@ -80,12 +71,10 @@ impl CallError {
             fdo::Error::InteractiveAuthorizationRequired(_)
             | fdo::Error::AccessDenied(_)
             | fdo::Error::AuthFailed(_) => CallError::NotAuthorized { action, text },
-            fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => {
-                CallError::Unreachable {
-                    place: place.to_owned(),
-                    why: "nobody owns the name org.reeve.Node1".to_owned(),
-                }
-            }
+            fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => CallError::Unreachable {
+                place: place.to_owned(),
+                why: "nobody owns the name org.reeve.Node1".to_owned(),
+            },
             fdo::Error::NoReply(_)
             | fdo::Error::Disconnected(_)
             | fdo::Error::Timeout(_)
@@ -94,22 +83,12 @@ impl CallError {
             | fdo::Error::SpawnFailed(_)
             | fdo::Error::SpawnChildExited(_)
             | fdo::Error::SpawnExecFailed(_)
-            | fdo::Error::IOError(_) => CallError::Unreachable {
-                place: place.to_owned(),
-                why: or_name(text, &name),
-            },
-            _ => CallError::Refused {
-                text: or_name(text, &name),
-                name,
-            },
+            | fdo::Error::IOError(_) => CallError::Unreachable { place: place.to_owned(), why: or_name(text, &name) },
+            _ => CallError::Refused { text: or_name(text, &name), name },
         }
     }
 }
 
 fn or_name(text: String, name: &str) -> String {
-    if text.is_empty() {
-        name.to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { name.to_owned() } else { text }
 }

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use zbus::object_server::SignalEmitter;
 use zbus::{
-    Connection, DBusError, Guid, ObjectServer, OwnedFd, OwnedObjectPath, OwnedVariant, Variant,
-    connection, interface,
+    Connection, DBusError, Guid, ObjectServer, OwnedFd, OwnedObjectPath, OwnedVariant, Variant, connection, interface,
 };
+
+const ROOT: &str = "/org/reeve/Node1";
 
 /// The errors it answers with.
 #[derive(Debug, DBusError)]
@@ -46,7 +47,6 @@ pub(crate) fn serve(root: &Path) -> std::io::Result<()> {
 
 /// One end of a connection.
 pub(crate) async fn peer(stream: UnixStream) -> zbus::Result<Connection> {
-    const ROOT: &str = "/org/reeve/Node1";
     connection::Builder::unix_stream(stream)
         .server(Guid::generate())
         .p2p()
@@ -57,11 +57,18 @@ pub(crate) async fn peer(stream: UnixStream) -> zbus::Result<Connection> {
         .await
 }
 
+/// The same on a bus, under its name.
+pub(crate) async fn on_bus(address: &str) -> zbus::Result<Connection> {
+    connection::Builder::address(address)
+        .serve_at(ROOT, Manager)
+        .serve_at(ROOT, Workers)
+        .name("org.reeve.Node1")
+        .build()
+        .await
+}
+
 fn more(pairs: Vec<(&str, Variant<'_>)>) -> More {
-    pairs
-        .into_iter()
-        .filter_map(|(k, v)| Some((k.to_owned(), OwnedVariant::try_from(v).ok()?)))
-        .collect()
+    pairs.into_iter().filter_map(|(k, v)| Some((k.to_owned(), OwnedVariant::try_from(v).ok()?))).collect()
 }
 
 struct Manager;
@@ -72,13 +79,10 @@ impl Manager {
         more(vec![
             ("node", "gpu-07".into()),
             ("state", "running".into()),
-            ("since_usec", 1_795_223_000_000_000u64.into()),
+            ("since", 1_795_223_000_000_000u64.into()),
             ("workers_total", 2u32.into()),
             ("workers_ready", 2u32.into()),
-            (
-                "components",
-                HashMap::from([("bus".to_owned(), String::new())]).into(),
-            ),
+            ("components", HashMap::from([("bus".to_owned(), String::new())]).into()),
         ])
     }
 
@@ -98,11 +102,7 @@ impl Manager {
         )]
     }
 
-    async fn subscribe(
-        &self,
-        _opt: More,
-        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
-    ) -> zbus::fdo::Result<()> {
+    async fn subscribe(&self, _opt: More, #[zbus(signal_emitter)] emitter: SignalEmitter<'_>) -> zbus::fdo::Result<()> {
         let target = "web/2".to_owned();
         Self::event(
             &emitter,
@@ -156,7 +156,7 @@ impl Workers {
         let exit: HashMap<String, Variant<'_>> = HashMap::from([
             ("cause".to_owned(), "exit-code".into()),
             ("exit_code".to_owned(), 3i32.into()),
-            ("at_usec".to_owned(), 1_795_222_000_000_000u64.into()),
+            ("at".to_owned(), 1_795_222_000_000_000u64.into()),
         ]);
         let replica: HashMap<String, Variant<'_>> = HashMap::from([
             ("index".to_owned(), 1u32.into()),
@@ -167,16 +167,7 @@ impl Workers {
         ]);
         let path = OwnedObjectPath::try_from("/org/reeve/Node1/worker/web")?;
         let row = |name: &str, more: More| {
-            (
-                name.to_owned(),
-                path.clone(),
-                "default".to_owned(),
-                1,
-                1,
-                "running".to_owned(),
-                2,
-                more,
-            )
+            (name.to_owned(), path.clone(), "default".to_owned(), 1, 1, "running".to_owned(), 2, more)
         };
         Ok(vec![
             row("web", more(vec![("replicas", vec![replica].into())])),
@@ -188,19 +179,9 @@ impl Workers {
     async fn list_runs(&self, _target: String, _opt: More) -> Vec<RunRow> {
         let row = |run: &str, ended| {
             let more = more(vec![("exit_code", 3i32.into()), ("replica", 1u32.into())]);
-            (
-                run.to_owned(),
-                ended - 1_500_000,
-                ended,
-                "exit-code".to_owned(),
-                true,
-                more,
-            )
+            (run.to_owned(), ended - 1_500_000, ended, "exit-code".to_owned(), true, more)
         };
-        vec![
-            row("0a", 1_795_222_000_000_000),
-            row("0b", 1_795_222_900_000_000),
-        ]
+        vec![row("0a", 1_795_222_000_000_000), row("0b", 1_795_222_900_000_000)]
     }
 
     async fn get_logs(&self, target: String, _opt: More) -> zbus::fdo::Result<OwnedFd> {
@@ -223,21 +204,12 @@ impl Workers {
             _ => {}
         }
         let path = next_path()?;
-        let result = if target == "stuck" {
-            "failed"
-        } else {
-            "success"
-        };
-        server
-            .at(&path, TaskRun::new(target == "endless", result))
-            .await?;
+        let result = if target == "stuck" { "failed" } else { "success" };
+        server.at(&path, TaskRun::new(target == "endless", result)).await?;
         let connection = connection.clone();
         let ended = path.clone();
         tokio::spawn(async move {
-            let run = connection
-                .object_server()
-                .interface::<_, TaskRun>(&ended)
-                .await?;
+            let run = connection.object_server().interface::<_, TaskRun>(&ended).await?;
             if run.get().await.endless {
                 return Ok(());
             }
@@ -265,11 +237,7 @@ struct TaskRun {
 
 impl TaskRun {
     fn new(endless: bool, result: &'static str) -> Self {
-        Self {
-            endless,
-            state: "running",
-            result,
-        }
+        Self { endless, state: "running", result }
     }
 }
 
@@ -281,11 +249,7 @@ impl TaskRun {
     }
     #[zbus(property)]
     async fn result(&self) -> String {
-        if self.state == "done" {
-            self.result.to_owned()
-        } else {
-            String::new()
-        }
+        if self.state == "done" { self.result.to_owned() } else { String::new() }
     }
     #[zbus(property)]
     async fn message(&self) -> String {
@@ -293,16 +257,11 @@ impl TaskRun {
     }
 
     async fn get_report(&self, _opt: More) -> String {
-        r#"[{"action":"stop","target":"web/1","reason":"asked for"}]"#.to_owned()
+        r#"{"dry_run":true,"plan":[{"action":"stop","target":"web/1","reason":"asked for"}]}"#.to_owned()
     }
 
     #[zbus(signal)]
-    async fn completed(
-        emitter: &SignalEmitter<'_>,
-        result: &str,
-        error_name: &str,
-        message: &str,
-    ) -> zbus::Result<()>;
+    async fn completed(emitter: &SignalEmitter<'_>, result: &str, error_name: &str, message: &str) -> zbus::Result<()>;
 }
 
 struct Audit;

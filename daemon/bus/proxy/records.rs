@@ -4,7 +4,7 @@ use super::convert::{Fields, bare};
 use super::traits::{AuditRow, EventRow, MarkRow, RunRow, WorkerRow};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The node in one picture.
@@ -35,15 +35,13 @@ pub struct NodeState {
 impl NodeState {
     pub(super) fn read(f: &Fields) -> Self {
         let texts = |key: &str| {
-            f.dict(key)
-                .map(|d| d.0.iter().map(|(k, v)| (k.clone(), bare(v))).collect())
-                .unwrap_or_default()
+            f.dict(key).map(|d| d.0.iter().map(|(k, v)| (k.clone(), bare(v))).collect()).unwrap_or_default()
         };
         Self {
             node: f.text("node").unwrap_or_default(),
             state: f.text("state").unwrap_or_else(|| "unknown".to_owned()),
             reason: f.text("reason"),
-            since: f.wall("since_usec"),
+            since: f.wall("since"),
             uptime: f.nonzero("uptime_usec").map(Duration::from_micros),
             version: f.text("version"),
             launcher: f.text("launcher"),
@@ -60,7 +58,7 @@ impl NodeState {
             workers_total: f.number("workers_total").unwrap_or(0),
             workers_ready: f.number("workers_ready").unwrap_or(0),
             workers_failed: f.number("workers_failed").unwrap_or(0),
-            status_line: f.text("status_line"),
+            status_line: f.text("status_line").or_else(|| f.text("status")),
         }
     }
 }
@@ -82,6 +80,8 @@ pub struct Worker {
     pub order: Option<i64>,
     pub depends_on: Vec<String>,
     pub holds: Vec<String>,
+    /// All replicas together.
+    pub memory_current: Option<u64>,
     pub replicas: Vec<Replica>,
 }
 
@@ -89,6 +89,12 @@ impl Worker {
     pub(super) fn read(row: WorkerRow) -> Self {
         let (name, _path, team, ready, wanted, state, restarts, more) = row;
         let f = Fields::from(more);
+        let replicas: Vec<Replica> = f.list("replicas").iter().map(|v| Replica::read(&Fields::of(v))).collect();
+        let sum: u64 = replicas.iter().filter_map(|r| r.memory_current).sum();
+        let holds = match f.texts("holds") {
+            own if own.is_empty() => replicas.iter().flat_map(|r| r.holds.clone()).collect::<BTreeSet<_>>(),
+            own => own.into_iter().collect(),
+        };
         Self {
             name,
             team,
@@ -98,16 +104,13 @@ impl Worker {
             state,
             reason: f.text("reason"),
             health: f.text("health"),
-            since: f.wall("since_usec"),
-            restarts,
+            since: f.wall("since"),
+            restarts: u64::from(restarts),
             order: f.signed("order"),
             depends_on: f.texts("depends_on"),
-            holds: f.texts("holds"),
-            replicas: f
-                .list("replicas")
-                .iter()
-                .map(|v| Replica::read(&Fields::of(v)))
-                .collect(),
+            holds: holds.into_iter().collect(),
+            memory_current: f.gauge("memory").or(Some(sum).filter(|n| *n > 0)),
+            replicas,
         }
     }
 }
@@ -133,16 +136,14 @@ pub struct Replica {
     pub port: Option<u64>,
     pub active_tasks: Option<u64>,
     pub outdated: bool,
+    pub holds: Vec<String>,
     pub memory_current: Option<u64>,
 }
 
 impl Replica {
     fn read(f: &Fields) -> Self {
         Self {
-            index: f
-                .number("index")
-                .and_then(|n| u32::try_from(n).ok())
-                .unwrap_or(0),
+            index: f.number("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
             state: f.text("state").unwrap_or_else(|| "unknown".to_owned()),
             reason: f.text("reason"),
             ready: f.flag("ready").unwrap_or(false),
@@ -150,20 +151,21 @@ impl Replica {
             pid: f.nonzero("pid"),
             unit: f.text("unit"),
             run: f.text("run"),
-            since: f.wall("since_usec"),
+            since: f.wall("since"),
             restarts: f.number("restarts").unwrap_or(0),
             last_exit: f.dict("last_exit").map(|e| ReplicaExit {
                 cause: e.text("cause").unwrap_or_else(|| "unknown".to_owned()),
                 exit_code: e.signed("exit_code"),
                 signal: e.signed("signal"),
-                at: e.wall("at_usec"),
+                at: e.wall("at"),
             }),
-            next_start: f.wall("next_start_usec"),
+            next_start: f.wall("next_start"),
             status: f.text("status"),
             port: f.nonzero("port"),
             active_tasks: f.number("active_tasks"),
             outdated: f.flag("outdated").unwrap_or(false),
-            memory_current: f.nonzero("memory_current"),
+            holds: f.texts("holds"),
+            memory_current: f.gauge("memory_current").or_else(|| f.gauge("memory")),
         }
     }
 }
@@ -217,7 +219,7 @@ impl Run {
             exit_code: f.signed("exit_code"),
             signal: f.signed("signal"),
             reason: f.text("reason"),
-            peak_memory: f.nonzero("peak_memory"),
+            peak_memory: f.gauge("peak_memory"),
             restarts: f.number("restarts"),
             log_tail: f.0.contains_key("log_tail").then(|| f.texts("log_tail")),
         }
@@ -238,14 +240,7 @@ pub struct EventEntry {
 
 impl EventEntry {
     pub(super) fn read((time, kind, target, reason, text, more): EventRow) -> Self {
-        Self {
-            time: Wall(time),
-            kind,
-            target,
-            reason,
-            text,
-            more: Fields::from(more).0,
-        }
+        Self { time: Wall(time), kind, target, reason, text, more: Fields::from(more).0 }
     }
 }
 
@@ -263,14 +258,7 @@ pub struct ConfigMark {
 
 impl ConfigMark {
     pub(super) fn read((severity, file, line, column, key, text): MarkRow) -> Self {
-        Self {
-            severity,
-            file,
-            line,
-            column,
-            key,
-            text,
-        }
+        Self { severity, file, line, column, key, text }
     }
 
     /// An error keeps the configuration from taking effect; anything else does not.
@@ -303,15 +291,7 @@ pub struct AuditEntry {
 
 impl AuditEntry {
     pub(super) fn read((time, uid, caller, action, target, result, more): AuditRow) -> Self {
-        Self {
-            time: Wall(time),
-            uid,
-            caller,
-            action,
-            target,
-            result,
-            more: Fields::from(more).0,
-        }
+        Self { time: Wall(time), uid, caller, action, target, result, more: Fields::from(more).0 }
     }
 }
 
@@ -341,9 +321,7 @@ impl TaskRun {
             error_name: f.text("ErrorName"),
             message: f.text("Message"),
             phase: f.text("Phase"),
-            progress: f
-                .float("Progress")
-                .filter(|_| f.flag("ProgressValid") == Some(true)),
+            progress: f.float("Progress").filter(|_| f.flag("ProgressValid") == Some(true)),
         }
     }
 

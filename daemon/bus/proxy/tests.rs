@@ -23,23 +23,14 @@ async fn node() -> (TempDir, Client) {
 async fn what_the_daemon_leaves_out_reads_as_absent() {
     let (_root, client) = node().await;
     let state = client.status().await.unwrap();
-    assert_eq!(
-        (state.node.as_str(), state.state.as_str()),
-        ("gpu-07", "running")
-    );
-    assert_eq!(
-        (state.reason, state.version, state.uptime),
-        (None, None, None)
-    );
+    assert_eq!((state.node.as_str(), state.state.as_str()), ("gpu-07", "running"));
+    assert_eq!((state.reason, state.version, state.uptime), (None, None, None));
     assert_eq!(state.components["bus"], "");
     let workers = client.workers().await.unwrap();
     let web = &workers[0];
     assert_eq!(web.replicas[0].pid, Some(4711));
     let exit = web.replicas[0].last_exit.as_ref().unwrap();
-    assert_eq!(
-        (exit.cause.as_str(), exit.exit_code, exit.signal),
-        ("exit-code", Some(3), None)
-    );
+    assert_eq!((exit.cause.as_str(), exit.exit_code, exit.signal), ("exit-code", Some(3), None));
     assert_eq!(workers[1].replicas, []);
     assert_eq!(workers[1].role, None);
 }
@@ -57,10 +48,7 @@ async fn runs_come_newest_first_whatever_the_daemon_does() {
 #[tokio::test]
 async fn a_task_run_is_followed_to_its_end() {
     let (_root, client) = node().await;
-    let path = client
-        .act(Verb::Stop, "web", &Options::default())
-        .await
-        .unwrap();
+    let path = client.act(Verb::Stop, "web", &Options::default()).await.unwrap();
     let mut watch = client.watch(&path).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(20), async {
         loop {
@@ -80,27 +68,16 @@ async fn refusals_keep_their_names() {
     let (_root, client) = node().await;
     let act = |target: &'static str| {
         let client = client.clone();
-        async move {
-            client
-                .act(Verb::Stop, target, &Options::default())
-                .await
-                .unwrap_err()
-        }
+        async move { client.act(Verb::Stop, target, &Options::default()).await.unwrap_err() }
     };
     assert!(act("nobody").await.is("NoSuchWorker"));
     assert_eq!(
         act("secret").await,
-        CallError::NotAuthorized {
-            action: "manage-workers",
-            text: "not an operator".to_owned()
-        }
+        CallError::NotAuthorized { action: "manage-workers", text: "not an operator".to_owned() }
     );
     // A method this daemon does not have.
     let unknown = client.show_config().await.unwrap_err();
-    assert!(
-        unknown.is("org.freedesktop.DBus.Error.UnknownMethod"),
-        "{unknown:?}"
-    );
+    assert!(unknown.is("org.freedesktop.DBus.Error.UnknownMethod"), "{unknown:?}");
 }
 
 #[tokio::test]
@@ -128,8 +105,53 @@ async fn an_event_between_subscribing_and_reading_is_not_lost() {
     assert_eq!(past[0].target, "web/1");
     let next = tokio::time::timeout(Duration::from_secs(20), events.next());
     let next = next.await.unwrap().unwrap();
-    assert_eq!(
-        (next.kind.as_str(), next.target.as_str()),
-        ("worker-ready", "web/2")
-    );
+    assert_eq!((next.kind.as_str(), next.target.as_str()), ("worker-ready", "web/2"));
+}
+
+/// A bus of our own; `None` on a machine without dbus-daemon.
+fn bus() -> Option<(std::process::Child, Place)> {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut daemon = Command::new("dbus-daemon")
+        .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let mut address = String::new();
+    BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    Some((daemon, Place::Address(address.trim().to_owned())))
+}
+
+#[tokio::test]
+async fn on_a_bus_the_name_may_be_missing_come_and_go() {
+    let Some((mut daemon, place)) = bus() else { return };
+    let Place::Address(address) = &place else { unreachable!() };
+    let client = place.connect().await.unwrap();
+    let error = client.status().await.unwrap_err();
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+
+    let server = fake::on_bus(address).await.unwrap();
+    assert_eq!(client.status().await.unwrap().node, "gpu-07");
+    let path = client.act(Verb::Stop, "web", &Options::default()).await.unwrap();
+    let mut watch = client.watch(&path).await.unwrap();
+    let done = tokio::time::timeout(Duration::from_secs(20), async { while !watch.next().await.unwrap().is_done() {} });
+    done.await.unwrap();
+
+    // The daemon dies while somebody waits.
+    let path = client.act(Verb::Stop, "endless", &Options::default()).await.unwrap();
+    let mut watch = client.watch(&path).await.unwrap();
+    assert!(!watch.next().await.unwrap().is_done());
+    server.close().await.unwrap();
+    let gone = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if let Err(error) = watch.next().await {
+                return error;
+            }
+        }
+    });
+    let error = gone.await.unwrap();
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }

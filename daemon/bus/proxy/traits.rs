@@ -11,7 +11,7 @@ pub(super) type More = HashMap<String, OwnedVariant>;
 /// The last argument of every method.
 pub(super) type Opt<'a> = HashMap<&'a str, Variant<'a>>;
 
-pub(super) type WorkerRow = (String, OwnedObjectPath, String, u32, u32, String, u64, More);
+pub(super) type WorkerRow = (String, OwnedObjectPath, String, u32, u32, String, u32, More);
 pub(super) type RunRow = (String, u64, u64, String, bool, More);
 pub(super) type EventRow = (u64, String, String, String, String, More);
 pub(super) type MarkRow = (String, String, u32, u32, String, String);
@@ -98,11 +98,7 @@ pub(super) trait Workers {
     fn get_logs_unasked(&self, target: &str, opt: &Opt<'_>) -> zbus::Result<OwnedFd>;
 }
 
-#[zbus::proxy(
-    interface = "org.reeve.Node1.TaskRun",
-    default_service = "org.reeve.Node1",
-    assume_defaults = false
-)]
+#[zbus::proxy(interface = "org.reeve.Node1.TaskRun", default_service = "org.reeve.Node1", assume_defaults = false)]
 pub(super) trait TaskRun {
     #[zbus(allow_interactive_auth)]
     fn get_report(&self, opt: &Opt<'_>) -> zbus::Result<String>;

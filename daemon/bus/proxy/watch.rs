@@ -27,10 +27,7 @@ enum Signal {
 }
 
 /// A task run being followed.
-#[expect(
-    missing_debug_implementations,
-    reason = "holds streams, which have nothing to show"
-)]
+#[expect(missing_debug_implementations, reason = "holds streams, which have nothing to show")]
 pub struct Watch {
     client: Client,
     path: String,
@@ -72,19 +69,11 @@ impl Client {
                 .receive_name_owner_changed_with_args(&[(0, NAME), (2, "")])
                 .await
                 .map_err(fail)?;
-            signals = Box::pin(futures_util::stream::select(
-                signals,
-                gone.map(|_| Signal::OwnerGone),
-            ));
+            signals = Box::pin(futures_util::stream::select(signals, gone.map(|_| Signal::OwnerGone)));
         }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Watch {
-            client: self.clone(),
-            path: path.to_owned(),
-            signals,
-            tick,
-        })
+        Ok(Watch { client: self.clone(), path: path.to_owned(), signals, tick })
     }
 
     /// Begins to receive events; [`Events::next`] gives them.
@@ -97,10 +86,7 @@ impl Client {
             .map_err(fail)?;
         let stream = manager.receive_event().await.map_err(fail)?;
         manager.subscribe(&Opt::new()).await.map_err(fail)?;
-        Ok(Events {
-            client: self.clone(),
-            stream,
-        })
+        Ok(Events { client: self.clone(), stream })
     }
 }
 
@@ -120,18 +106,12 @@ impl Watch {
     }
 
     fn gone(&self, why: &str) -> CallError {
-        CallError::Unreachable {
-            place: self.client.place().to_owned(),
-            why: why.to_owned(),
-        }
+        CallError::Unreachable { place: self.client.place().to_owned(), why: why.to_owned() }
     }
 }
 
 /// Events as they happen.
-#[expect(
-    missing_debug_implementations,
-    reason = "holds a stream, which has nothing to show"
-)]
+#[expect(missing_debug_implementations, reason = "holds a stream, which has nothing to show")]
 pub struct Events {
     client: Client,
     stream: EventStream,
@@ -146,11 +126,7 @@ impl Events {
                 why: "the connection was closed".to_owned(),
             });
         };
-        let row = signal
-            .message()
-            .body()
-            .deserialize()
-            .map_err(|e| self.client.error(e, "read-status"))?;
+        let row = signal.message().body().deserialize().map_err(|e| self.client.error(e, "read-status"))?;
         Ok(EventEntry::read(row))
     }
 }

@@ -4,6 +4,8 @@
 //! There is no clock, no randomness of its own, no file, no network and no thread in here: time and a seed are handed
 //! in, facts arrive as events, consequences leave as effects.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod config;
 mod desired;
 pub mod effect;

@@ -1,6 +1,6 @@
 //! The plain listings: workers, events, plan, configuration, audit.
 
-use super::style::{Style, Tone};
+use super::style::{Style, Tone, tame};
 use super::table::{Cell, Column, NOTHING, fields, plain, table};
 use super::units::{brief, bytes, short, stamp};
 use crate::bus::proxy::{AuditEntry, ConfigMark, EventEntry, PlanLine, Worker};
@@ -21,7 +21,6 @@ pub fn workers(workers: &[Worker], style: &Style) -> String {
     let rows: Vec<Vec<Cell>> = workers
         .iter()
         .map(|w| {
-            let memory: u64 = w.replicas.iter().filter_map(|r| r.memory_current).sum();
             vec![
                 Cell::mark(&w.state, style),
                 w.name.as_str().into(),
@@ -29,10 +28,7 @@ pub fn workers(workers: &[Worker], style: &Style) -> String {
                 ready(w),
                 Cell::state(&w.state),
                 w.restarts.to_string().into(),
-                match memory {
-                    0 => NOTHING.into(),
-                    n => bytes(n).into(),
-                },
+                w.memory_current.map_or_else(|| NOTHING.to_owned(), bytes).into(),
                 since(w, style),
             ]
         })
@@ -85,7 +81,7 @@ pub fn event(event: &EventEntry, style: &Style) -> String {
         text = format!("{}: {text}", event.target);
     }
     let line = format!("{} {text}", brief(event.time, style));
-    style.paint(tone_of_event(event), &line) + "\n"
+    style.paint(tone_of_event(event), &tame(&line)) + "\n"
 }
 
 /// What would be done.
@@ -93,31 +89,17 @@ pub fn plan(lines: &[PlanLine], style: &Style) -> String {
     if lines.is_empty() {
         return "Nothing to do: everything is as it is wanted.\n".to_owned();
     }
-    const COLUMNS: [Column; 3] = [
-        Column::left("ACTION"),
-        Column::left("TARGET"),
-        Column::flexible("REASON", 12),
-    ];
+    const COLUMNS: [Column; 3] = [Column::left("ACTION"), Column::left("TARGET"), Column::flexible("REASON", 12)];
     let rows: Vec<Vec<Cell>> = lines
         .iter()
-        .map(|l| {
-            vec![
-                l.action.as_str().into(),
-                l.target.as_str().into(),
-                l.reason.as_str().into(),
-            ]
-        })
+        .map(|l| vec![l.action.as_str().into(), l.target.as_str().into(), l.reason.as_str().into()])
         .collect();
     table(&COLUMNS, &rows, 0, style)
 }
 
 /// One remark on the configuration, as compilers write it.
 pub fn mark(mark: &ConfigMark, style: &Style) -> String {
-    let tone = if mark.is_error() {
-        Tone::Bad
-    } else {
-        Tone::Warn
-    };
+    let tone = if mark.is_error() { Tone::Bad } else { Tone::Warn };
     let mut place = mark.file.clone();
     if mark.line > 0 {
         place.push_str(&format!(":{}:{}", mark.line, mark.column));
@@ -126,11 +108,7 @@ pub fn mark(mark: &ConfigMark, style: &Style) -> String {
         "" => String::new(),
         key => format!("{key}: "),
     };
-    format!(
-        "{place}: {}: {key}{}\n",
-        style.paint(tone, &mark.severity),
-        mark.text
-    )
+    format!("{place}: {}: {key}{}\n", style.paint(tone, &mark.severity), mark.text)
 }
 
 /// `config check`: every remark, and a count.
@@ -141,11 +119,7 @@ pub fn marks(marks: &[ConfigMark], style: &Style) -> String {
     if marks.is_empty() {
         out.push_str("The configuration on disk is valid.\n");
     } else {
-        out.push_str(&format!(
-            "\n{}, {}.\n",
-            count(errors, "error"),
-            count(warnings, "warning")
-        ));
+        out.push_str(&format!("\n{}, {}.\n", count(errors, "error"), count(warnings, "warning")));
     }
     out
 }
@@ -155,16 +129,11 @@ pub fn diff(rows: &[(String, String, String)], style: &Style) -> String {
     if rows.is_empty() {
         return "The files on disk are in force.\n".to_owned();
     }
-    const COLUMNS: [Column; 3] = [
-        Column::flexible("KEY", 16),
-        Column::flexible("IN FORCE", 12),
-        Column::flexible("ON DISK", 12),
-    ];
+    const COLUMNS: [Column; 3] =
+        [Column::flexible("KEY", 16), Column::flexible("IN FORCE", 12), Column::flexible("ON DISK", 12)];
     let cell = |t: &str| Cell::from(if t.is_empty() { NOTHING } else { t });
-    let rows: Vec<Vec<Cell>> = rows
-        .iter()
-        .map(|(key, now, disk)| vec![key.as_str().into(), cell(now), cell(disk)])
-        .collect();
+    let rows: Vec<Vec<Cell>> =
+        rows.iter().map(|(key, now, disk)| vec![key.as_str().into(), cell(now), cell(disk)]).collect();
     table(&COLUMNS, &rows, 0, style)
 }
 
@@ -224,11 +193,7 @@ pub fn audit(entries: &[AuditEntry], style: &Style) -> String {
 /// `audit verify`, when the chain holds.
 pub fn verified(facts: &Map<String, Value>, style: &Style) -> String {
     let time = |name: &str| {
-        facts
-            .get(name)
-            .and_then(Value::as_u64)
-            .filter(|t| *t > 0)
-            .map(|t| stamp(reeve_core::Wall(t), style))
+        facts.get(name).and_then(Value::as_u64).filter(|t| *t > 0).map(|t| stamp(reeve_core::Wall(t), style))
     };
     let entries = fact(facts, "entries").unwrap_or_else(|| "0".to_owned());
     let mut out = format!("The audit trail is whole: {entries} entries");
@@ -245,17 +210,11 @@ pub fn count(n: usize, what: &str) -> String {
 
 fn ready(w: &Worker) -> Cell {
     let text = format!("{}/{}", w.ready, w.wanted);
-    if w.ready < w.wanted {
-        Cell::toned(text, Tone::Warn)
-    } else {
-        text.into()
-    }
+    if w.ready < w.wanted { Cell::toned(text, Tone::Warn) } else { text.into() }
 }
 
 fn since(w: &Worker, style: &Style) -> Cell {
-    w.since
-        .map_or_else(|| NOTHING.to_owned(), |s| short(s, style.now))
-        .into()
+    w.since.map_or_else(|| NOTHING.to_owned(), |s| short(s, style.now)).into()
 }
 
 fn urgency(state: &str) -> u8 {

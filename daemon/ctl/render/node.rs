@@ -19,11 +19,7 @@ pub fn screen(node: &NodeState, workers: &[Worker], style: &Style) -> String {
 
 /// The node without its workers.
 pub fn head(node: &NodeState, style: &Style) -> String {
-    let title = format!(
-        "{} {} - Reeve node\n",
-        style.mark(&node.state),
-        style.paint(Tone::Bold, &node.node)
-    );
+    let title = format!("{} {} - Reeve node\n", style.mark(&node.state), style.paint(Tone::Bold, &node.node));
     let entries = [
         ("State", Some(state(&node.state, node.since, style))),
         ("Reason", plain(node.reason.clone())),
@@ -44,11 +40,7 @@ pub fn head(node: &NodeState, style: &Style) -> String {
 pub fn state(state: &str, since: Option<Wall>, style: &Style) -> Text {
     let mut text = vec![(Tone::of_state(state), state.to_owned())];
     if let Some(since) = since {
-        let tail = format!(
-            " since {}; {}",
-            stamp(since, style),
-            relative(since, style.now)
-        );
+        let tail = format!(" since {}; {}", stamp(since, style), relative(since, style.now));
         text.push((Tone::Plain, tail));
     }
     text
@@ -78,11 +70,7 @@ fn version(node: &NodeState) -> Option<String> {
 }
 
 fn pairs(node: &NodeState) -> Option<String> {
-    let pairs: Vec<String> = node
-        .labels
-        .iter()
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect();
+    let pairs: Vec<String> = node.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     join(&pairs)
 }
 
@@ -92,10 +80,7 @@ fn config(node: &NodeState) -> Text {
         0 => vec![(Tone::Plain, generation)],
         n => vec![
             (Tone::Plain, format!("{generation}, ")),
-            (
-                Tone::Bad,
-                format!("files on disk refused: {n} error{}", plural(n)),
-            ),
+            (Tone::Bad, format!("files on disk refused: {n} error{}", plural(n))),
             (Tone::Plain, "; see `reevectl config check`".to_owned()),
         ],
     }
@@ -123,10 +108,7 @@ fn tally(node: &NodeState) -> Text {
     let ready = format!("{} of {} ready", node.workers_ready, node.workers_total);
     match node.workers_failed {
         0 => vec![(Tone::Plain, ready)],
-        n => vec![
-            (Tone::Plain, format!("{ready}, ")),
-            (Tone::Bad, format!("{n} failed")),
-        ],
+        n => vec![(Tone::Plain, format!("{ready}, ")), (Tone::Bad, format!("{n} failed"))],
     }
 }
 

@@ -24,9 +24,7 @@ pub fn page(text: &str, allowed: bool) -> io::Result<()> {
 
 /// `REEVE_PAGER`, `PAGER`, less; an empty one or cat means none.
 fn choose(var: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let command = var("REEVE_PAGER")
-        .or_else(|| var("PAGER"))
-        .unwrap_or_else(|| "less".to_owned());
+    let command = var("REEVE_PAGER").or_else(|| var("PAGER")).unwrap_or_else(|| "less".to_owned());
     let command = command.trim().to_owned();
     (!command.is_empty() && command != "cat").then_some(command)
 }
@@ -56,12 +54,7 @@ mod tests {
     #[test]
     fn the_pager_is_chosen_in_order() {
         let with = |pairs: &'static [(&str, &str)]| {
-            choose(|n| {
-                pairs
-                    .iter()
-                    .find(|(k, _)| *k == n)
-                    .map(|(_, v)| (*v).to_owned())
-            })
+            choose(|n| pairs.iter().find(|(k, _)| *k == n).map(|(_, v)| (*v).to_owned()))
         };
         assert_eq!(with(&[]).as_deref(), Some("less"));
         assert_eq!(with(&[("PAGER", "more")]).as_deref(), Some("more"));

@@ -1,6 +1,6 @@
 //! How runs ended.
 
-use super::style::Style;
+use super::style::{Style, tame};
 use super::table::{Cell, Column, NOTHING, table};
 use super::units::{brief, bytes, span};
 use super::worker::{cause, cause_tone};
@@ -34,7 +34,7 @@ pub fn with_logs(runs: &[Run], style: &Style) -> String {
             Some(lines) if lines.is_empty() => out.push_str("  (it logged nothing)\n"),
             Some(lines) => {
                 for line in lines {
-                    out.push_str(&style.fit(&format!("  {line}")));
+                    out.push_str(&style.fit(&format!("  {}", tame(line))));
                     out.push('\n');
                 }
             }
@@ -62,10 +62,7 @@ fn row(run: &Run, style: &Style) -> Vec<Cell> {
         or_nothing(run.replica.map(|n| n.to_string())),
         or_nothing(duration(run).map(span)),
         or_nothing(run.peak_memory.map(bytes)),
-        Cell::toned(
-            cause(&run.cause, run.exit_code, run.signal),
-            cause_tone(&run.cause),
-        ),
+        Cell::toned(cause(&run.cause, run.exit_code, run.signal), cause_tone(&run.cause)),
         reason.into(),
     ]
 }

@@ -3,6 +3,7 @@
 use crate::ctl::args::Color;
 use crate::host::localtime::{Local, local};
 use reeve_core::Wall;
+use std::borrow::Cow;
 use std::env;
 use std::io::IsTerminal;
 
@@ -79,10 +80,7 @@ impl Style {
 
     /// As wide as it gets.
     pub fn unbounded(&self) -> Self {
-        Self {
-            width: None,
-            ..self.clone()
-        }
+        Self { width: None, ..self.clone() }
     }
 
     /// `text` in a tone.
@@ -136,27 +134,29 @@ impl Style {
     }
 }
 
+/// What workers and callers have written, made safe to show: a terminal obeys control characters.
+pub fn tame(text: &str) -> Cow<'_, str> {
+    let wild = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(wild) {
+        Cow::Owned(text.chars().map(|c| if wild(c) { '\u{fffd}' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// `LC_ALL`, `LC_CTYPE`, `LANG`: the first that is set decides.
 fn utf8_locale(var: impl Fn(&str) -> Option<String>) -> bool {
-    ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .filter_map(var)
-        .find(|v| !v.is_empty())
-        .is_some_and(|v| {
-            let v = v.to_ascii_lowercase();
-            v.contains("utf-8") || v.contains("utf8")
-        })
+    ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(var).find(|v| !v.is_empty()).is_some_and(|v| {
+        let v = v.to_ascii_lowercase();
+        v.contains("utf-8") || v.contains("utf8")
+    })
 }
 
 /// The terminal's columns; without one, what `COLUMNS` says; else unlimited, since a program may be reading.
 fn columns(tty: bool) -> Option<usize> {
     let said = env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let seen = || {
-        tty.then(|| crate::host::console::size().map_or(80, |(columns, _)| usize::from(columns)))
-    };
-    said.filter(|c| *c > 0)
-        .or_else(seen)
-        .map(|c: usize| c.max(20))
+    let seen = || tty.then(|| crate::host::console::size().map_or(80, |(columns, _)| usize::from(columns)));
+    said.filter(|c| *c > 0).or_else(seen).map(|c: usize| c.max(20))
 }
 
 #[cfg(test)]
@@ -166,12 +166,7 @@ mod tests {
     #[test]
     fn the_first_locale_variable_that_is_set_decides() {
         let with = |pairs: &'static [(&str, &str)]| {
-            utf8_locale(|n| {
-                pairs
-                    .iter()
-                    .find(|(k, _)| *k == n)
-                    .map(|(_, v)| (*v).to_owned())
-            })
+            utf8_locale(|n| pairs.iter().find(|(k, _)| *k == n).map(|(_, v)| (*v).to_owned()))
         };
         assert!(with(&[("LANG", "en_US.UTF-8")]));
         assert!(with(&[("LC_ALL", ""), ("LANG", "C.utf8")]));
@@ -184,10 +179,12 @@ mod tests {
         let style = crate::ctl::fixtures::style();
         assert_eq!(style.cut("überlang", 8), "überlang");
         assert_eq!(style.cut("überlanges Wort", 8), "überlan…");
-        let ascii = Style {
-            utf8: false,
-            ..style
-        };
+        let ascii = Style { utf8: false, ..style };
         assert_eq!(ascii.cut("a long word", 7), "a lo...");
+    }
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(tame("a\tb\nc"), "a\tb\nc");
+        assert_eq!(tame("red \x1b[31m\r\u{9b}"), "red \u{fffd}[31m\u{fffd}\u{fffd}");
     }
 }

@@ -1,6 +1,6 @@
 //! Aligned columns. When the terminal is narrow, the columns allowed to give way are cut, the widest of them first.
 
-use super::style::{Style, Tone};
+use super::style::{Style, Tone, tame};
 
 /// One cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +12,9 @@ pub struct Cell {
 impl Cell {
     /// A cell in a tone.
     pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
-        Self {
-            text: text.into(),
-            tone,
-        }
+        // A cell is one line.
+        let text = tame(&text.into()).replace(['\n', '\t'], " ");
+        Self { text, tone }
     }
     /// The mark of a state.
     pub fn mark(state: &str, style: &Style) -> Self {
@@ -45,27 +44,15 @@ pub struct Column {
 impl Column {
     /// Aligned left, never cut.
     pub const fn left(name: &'static str) -> Self {
-        Self {
-            name,
-            right: false,
-            least: None,
-        }
+        Self { name, right: false, least: None }
     }
     /// Aligned right, never cut.
     pub const fn right(name: &'static str) -> Self {
-        Self {
-            name,
-            right: true,
-            least: None,
-        }
+        Self { name, right: true, least: None }
     }
     /// Aligned left; gives way down to `least` columns.
     pub const fn flexible(name: &'static str, least: usize) -> Self {
-        Self {
-            name,
-            right: false,
-            least: Some(least),
-        }
+        Self { name, right: false, least: Some(least) }
     }
 }
 
@@ -76,10 +63,7 @@ pub const NOTHING: &str = "-";
 pub fn table(columns: &[Column], rows: &[Vec<Cell>], indent: usize, style: &Style) -> String {
     let widths = widths(columns, rows, indent, style);
     let mut out = String::new();
-    let header: Vec<Cell> = columns
-        .iter()
-        .map(|c| Cell::toned(c.name, Tone::Bold))
-        .collect();
+    let header: Vec<Cell> = columns.iter().map(|c| Cell::toned(c.name, Tone::Bold)).collect();
     for row in std::iter::once(&header).chain(rows) {
         let mut line = " ".repeat(indent);
         let mut owed = 0;
@@ -115,10 +99,7 @@ fn widths(columns: &[Column], rows: &[Vec<Cell>], indent: usize, style: &Style) 
     let total = indent + widths.iter().sum::<usize>() + 2 * columns.len().saturating_sub(1);
     let mut excess = total.saturating_sub(limit);
     while excess > 0 {
-        let spare = |width: usize, c: &Column| {
-            c.least
-                .is_some_and(|least| width > least.max(c.name.chars().count()))
-        };
+        let spare = |width: usize, c: &Column| c.least.is_some_and(|least| width > least.max(c.name.chars().count()));
         let widest = widths
             .iter_mut()
             .zip(columns)
@@ -141,28 +122,20 @@ pub fn plain(text: Option<impl Into<String>>) -> Option<Text> {
 
 /// `Label: text` lines with the colons in one column; entries without text are left out, long ones go on below.
 pub fn fields(entries: &[(&str, Option<Text>)], style: &Style) -> String {
-    let shown: Vec<_> = entries
-        .iter()
-        .filter_map(|(label, text)| text.as_ref().map(|t| (*label, t)))
-        .collect();
+    let shown: Vec<_> = entries.iter().filter_map(|(label, text)| text.as_ref().map(|t| (*label, t))).collect();
     let labels = shown.iter().map(|(label, _)| label.chars().count());
     let width = labels.max().unwrap_or(0).max(10);
-    shown
-        .iter()
-        .map(|(label, text)| format!("{label:>width$}: {}\n", wrap(text, width + 2, style)))
-        .collect()
+    shown.iter().map(|(label, text)| format!("{label:>width$}: {}\n", wrap(text, width + 2, style))).collect()
 }
 
 /// Paints the parts, and breaks between words where the line would get too long.
 fn wrap(text: &Text, indent: usize, style: &Style) -> String {
-    let limit = style
-        .width
-        .map_or(usize::MAX, |w| w.saturating_sub(indent).max(10));
+    let limit = style.width.map_or(usize::MAX, |w| w.saturating_sub(indent).max(10));
     let mut out = String::new();
     let mut used = 0;
     for (tone, part) in text {
         let mut run = String::new();
-        for word in part.split_inclusive(' ') {
+        for word in tame(part).split_inclusive(' ') {
             let length = word.trim_end().chars().count();
             if used > 0 && used + length > limit {
                 out.push_str(&style.paint(*tone, run.trim_end()));
@@ -187,17 +160,9 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_cuts_the_widest_flexible_column_first() {
-        let columns = [
-            Column::flexible("NAME", 6),
-            Column::right("N"),
-            Column::flexible("REASON", 8),
-        ];
+        let columns = [Column::flexible("NAME", 6), Column::right("N"), Column::flexible("REASON", 8)];
         let rows = vec![
-            vec![
-                "a-rather-long-name".into(),
-                "7".into(),
-                "because of this and that".into(),
-            ],
+            vec!["a-rather-long-name".into(), "7".into(), "because of this and that".into()],
             vec!["b".into(), "12".into(), "".into()],
         ];
         let mut style = crate::ctl::fixtures::style();

@@ -29,11 +29,7 @@ fn apart(usec: u64) -> String {
     let two = |big: u64, big_name: &str, small: u64, small_name: &str| {
         let rest = s % big / small;
         let head = format!("{} {big_name}{}", s / big, plural(s / big));
-        if rest == 0 {
-            head
-        } else {
-            format!("{head} {rest} {small_name}{}", plural(rest))
-        }
+        if rest == 0 { head } else { format!("{head} {rest} {small_name}{}", plural(rest)) }
     };
     match s {
         s if s >= YEAR => two(YEAR, "year", MONTH, "month"),
@@ -90,12 +86,7 @@ pub fn span(d: Duration) -> String {
         };
     }
     let parts = [
-        (
-            s / DAY,
-            if s / DAY == 1 { " day" } else { " days" },
-            s % DAY / HOUR,
-            "h",
-        ),
+        (s / DAY, if s / DAY == 1 { " day" } else { " days" }, s % DAY / HOUR, "h"),
         (s / HOUR, "h", s % HOUR / MINUTE, "min"),
         (s / MINUTE, "min", s % MINUTE, "s"),
     ];
@@ -110,13 +101,7 @@ pub fn span(d: Duration) -> String {
 
 /// `1.2G`: binary units, one digit after the point, as systemd writes sizes.
 pub fn bytes(n: u64) -> String {
-    const UNITS: [(u64, &str); 5] = [
-        (1 << 50, "P"),
-        (1 << 40, "T"),
-        (1 << 30, "G"),
-        (1 << 20, "M"),
-        (1 << 10, "K"),
-    ];
+    const UNITS: [(u64, &str); 5] = [(1 << 50, "P"), (1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
     UNITS.iter().find(|(size, _)| n >= *size).map_or_else(
         || format!("{n}B"),
         |(size, unit)| {
@@ -145,18 +130,13 @@ pub fn stamp(at: Wall, style: &Style) -> String {
 
 /// `Nov 21 01:12:03`: for the head of a line.
 pub fn brief(at: Wall, style: &Style) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     (style.zone)(at).map_or_else(
         || rfc3339(at),
         |l| {
             let month = usize::from(l.month).checked_sub(1);
             let month = month.and_then(|m| MONTHS.get(m)).unwrap_or(&"???");
-            format!(
-                "{month} {:02} {:02}:{:02}:{:02}",
-                l.day, l.hour, l.minute, l.second
-            )
+            format!("{month} {:02} {:02}:{:02}:{:02}", l.day, l.hour, l.minute, l.second)
         },
     )
 }
@@ -183,16 +163,11 @@ pub fn utc_parts(at: Wall) -> Local {
     // Years counted from March put the leap day last; an era is 400 years of 146097 days.
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let small = |n: u64| u8::try_from(n).unwrap_or(0);
     Local {
@@ -250,13 +225,9 @@ mod tests {
         ] {
             assert_eq!(span(Duration::from_millis(ms)), text);
         }
-        for (n, text) in [
-            (0, "0B"),
-            (1023, "1023B"),
-            (1 << 20, "1.0M"),
-            (1_288_490_188, "1.1G"),
-            (u64::MAX, "16383.9P"),
-        ] {
+        for (n, text) in
+            [(0, "0B"), (1023, "1023B"), (1 << 20, "1.0M"), (1_288_490_188, "1.1G"), (u64::MAX, "16383.9P")]
+        {
             assert_eq!(bytes(n), text);
         }
     }
@@ -265,14 +236,8 @@ mod tests {
     fn dates_are_right() {
         assert_eq!(rfc3339(Wall(0)), "1970-01-01T00:00:00.000000Z");
         assert_eq!(rfc3339(NOW), "2026-11-21T01:12:03.000456Z");
-        assert_eq!(
-            rfc3339(Wall(951_782_400_000_000)),
-            "2000-02-29T00:00:00.000000Z"
-        );
-        assert_eq!(
-            rfc3339(Wall(4_107_542_399_000_000)),
-            "2100-02-28T23:59:59.000000Z"
-        );
+        assert_eq!(rfc3339(Wall(951_782_400_000_000)), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(rfc3339(Wall(4_107_542_399_000_000)), "2100-02-28T23:59:59.000000Z");
         let style = crate::ctl::fixtures::style();
         assert_eq!(stamp(NOW, &style), "Sat 2026-11-21 01:12:03 UTC");
         assert_eq!(brief(NOW, &style), "Nov 21 01:12:03");

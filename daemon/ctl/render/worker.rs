@@ -2,7 +2,7 @@
 
 use super::node::{join, memory, state, warned};
 use super::runs;
-use super::style::{Style, Tone};
+use super::style::{Style, Tone, tame};
 use super::table::{Cell, Column, NOTHING, Text, fields, plain, table};
 use super::units::{bytes, relative, short, stamp};
 use crate::bus::proxy::{Replica, ReplicaExit, Run, Worker};
@@ -21,11 +21,6 @@ pub fn worker(worker: &Worker, runs: &[Run], log: &str, style: &Style) -> String
         worker.team,
         role.unwrap_or_default()
     );
-    let used: u64 = worker
-        .replicas
-        .iter()
-        .filter_map(|r| r.memory_current)
-        .sum();
     let entries = [
         ("State", Some(state(&worker.state, worker.since, style))),
         ("Reason", plain(worker.reason.clone())),
@@ -33,8 +28,8 @@ pub fn worker(worker: &Worker, runs: &[Run], log: &str, style: &Style) -> String
         ("Health", plain(worker.health.clone())),
         ("Restarts", plain(Some(worker.restarts.to_string()))),
         ("Order", plain(order(worker))),
-        ("Memory", memory(Some(used).filter(|n| *n > 0))),
-        ("Holds", warned(join(&worker.holds))),
+        ("Memory", memory(worker.memory_current)),
+        ("Holds", holds(&worker.holds, worker.reason.as_deref())),
     ];
     let mut out = title + &fields(&entries, style);
     if !worker.replicas.is_empty() {
@@ -45,13 +40,7 @@ pub fn worker(worker: &Worker, runs: &[Run], log: &str, style: &Style) -> String
 }
 
 /// One replica.
-pub fn replica(
-    worker: &Worker,
-    replica: &Replica,
-    runs: &[Run],
-    log: &str,
-    style: &Style,
-) -> String {
+pub fn replica(worker: &Worker, replica: &Replica, runs: &[Run], log: &str, style: &Style) -> String {
     let title = format!(
         "{} {} - replica of team {}\n",
         style.mark(&replica.state),
@@ -65,35 +54,19 @@ pub fn replica(
     let entries = [
         ("State", Some(state(&replica.state, replica.since, style))),
         ("Reason", plain(replica.reason.clone())),
-        (
-            "Status",
-            plain(replica.status.as_ref().map(|s| format!("\"{s}\""))),
-        ),
+        ("Status", plain(replica.status.as_ref().map(|s| format!("\"{s}\"")))),
         ("Unit", plain(replica.unit.clone())),
         ("Main PID", plain(replica.pid.map(|p| p.to_string()))),
         ("Run", plain(replica.run.clone())),
         ("Health", plain(replica.health.clone())),
         ("Port", plain(replica.port.map(|p| p.to_string()))),
         ("Memory", memory(replica.memory_current)),
-        (
-            "Tasks",
-            plain(replica.active_tasks.map(|n| format!("{n} in hand"))),
-        ),
+        ("Tasks", plain(replica.active_tasks.map(|n| format!("{n} in hand")))),
         ("Restarts", plain(Some(replica.restarts.to_string()))),
-        (
-            "Last exit",
-            replica.last_exit.as_ref().map(|e| last_exit(e, style)),
-        ),
+        ("Last exit", replica.last_exit.as_ref().map(|e| last_exit(e, style))),
         ("Next start", next),
-        (
-            "Outdated",
-            warned(
-                replica
-                    .outdated
-                    .then(|| "its definition has changed since it started".to_owned()),
-            ),
-        ),
-        ("Holds", warned(join(&worker.holds))),
+        ("Outdated", warned(replica.outdated.then(|| "its definition has changed since it started".to_owned()))),
+        ("Holds", holds(&replica.holds, replica.reason.as_deref())),
     ];
     title + &fields(&entries, style) + &history(runs, log, style)
 }
@@ -119,12 +92,14 @@ pub fn cause_tone(cause: &str) -> Tone {
     }
 }
 
+/// What holds it back, unless the reason has said so already.
+fn holds(holds: &[String], reason: Option<&str>) -> Option<Text> {
+    let new: Vec<String> = holds.iter().filter(|h| Some(h.as_str()) != reason).cloned().collect();
+    warned(join(&new))
+}
+
 fn ready(worker: &Worker) -> Text {
-    let tone = if worker.ready >= worker.wanted {
-        Tone::Plain
-    } else {
-        Tone::Warn
-    };
+    let tone = if worker.ready >= worker.wanted { Tone::Plain } else { Tone::Warn };
     vec![(tone, format!("{}/{}", worker.ready, worker.wanted))]
 }
 
@@ -194,7 +169,7 @@ fn history(all: &[Run], log: &str, style: &Style) -> String {
     }
     if !log.is_empty() {
         out.push('\n');
-        for line in log.lines() {
+        for line in tame(log).lines() {
             out.push_str(&style.fit(line));
             out.push('\n');
         }

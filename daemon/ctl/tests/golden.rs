@@ -7,18 +7,12 @@ use std::path::Path;
 
 /// Compares with the golden text, and keeps lines that a style cuts within its width.
 fn check(name: &str, seen: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(format!("{name}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
     if std::env::var_os("REEVE_BLESS").is_some() {
         std::fs::write(&path, seen).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        seen == golden,
-        "{name} differs from {}; seen:\n{seen}",
-        path.display()
-    );
+    assert!(seen == golden, "{name} differs from {}; seen:\n{seen}", path.display());
 }
 
 fn narrow(name: &str, seen: &str) {
@@ -31,20 +25,9 @@ fn narrow(name: &str, seen: &str) {
 #[test]
 fn node_screens() {
     let style = fix::style();
-    narrow(
-        "status",
-        &node::screen(&fix::node(), &fix::workers(), &style),
-    );
-    narrow(
-        "status-empty",
-        &node::screen(&fix::empty_node(), &[], &style),
-    );
-    let ascii = Style {
-        utf8: false,
-        color: true,
-        width: None,
-        ..style
-    };
+    narrow("status", &node::screen(&fix::node(), &fix::workers(), &style));
+    narrow("status-empty", &node::screen(&fix::empty_node(), &[], &style));
+    let ascii = Style { utf8: false, color: true, width: None, ..style };
     let coloured = node::screen(&fix::node(), &fix::workers(), &ascii);
     check("status-color-ascii", &coloured.replace('\x1b', "^["));
     assert!(coloured.is_ascii());
@@ -54,10 +37,7 @@ fn node_screens() {
 fn worker_screens() {
     let style = fix::style();
     let w = fix::executor();
-    narrow(
-        "status-worker",
-        &worker::worker(&w, &fix::runs(), fix::LOG, &style),
-    );
+    narrow("status-worker", &worker::worker(&w, &fix::runs(), fix::LOG, &style));
     let one = worker::replica(&w, &w.replicas[0], &[], "", &style);
     narrow("status-replica", &one);
     let two = worker::replica(&w, &w.replicas[1], &fix::runs(), fix::LOG, &style);
@@ -73,10 +53,7 @@ fn listing_screens() {
     narrow("plan", &listings::plan(&fix::plan(), &style));
     narrow("plan-empty", &listings::plan(&[], &style));
     narrow("audit", &listings::audit(&fix::audit(), &style));
-    let events: String = fix::events()
-        .iter()
-        .map(|e| listings::event(e, &style))
-        .collect();
+    let events: String = fix::events().iter().map(|e| listings::event(e, &style)).collect();
     check("events", &events);
 }
 
@@ -87,11 +64,7 @@ fn config_screens() {
     narrow("config-check-valid", &listings::marks(&[], &style));
     let rows = [
         ("workers.web.replicas", "2", "3"),
-        (
-            "workers.db.exec",
-            "",
-            "[\"/usr/sbin/database\", \"--port\", \"{port}\", \"--data\", \"/srv\"]",
-        ),
+        ("workers.db.exec", "", "[\"/usr/sbin/database\", \"--port\", \"{port}\", \"--data\", \"/srv\"]"),
     ]
     .map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
     narrow("config-diff", &listings::diff(&rows, &style));
@@ -101,8 +74,5 @@ fn config_screens() {
         "text": "Grace between the stop signal and the kill of the whole cgroup."
     });
     let facts = facts.as_object().unwrap();
-    narrow(
-        "config-explain",
-        &listings::explain("worker.stop.timeout", facts, &style),
-    );
+    narrow("config-explain", &listings::explain("worker.stop.timeout", facts, &style));
 }

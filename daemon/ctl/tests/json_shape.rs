@@ -16,8 +16,7 @@ fn has(v: &Value, names: &str) {
 
 const WORKER: &str = "name team role wanted ready state reason restarts replicas";
 const REPLICA: &str = "index state ready pid unit since restarts last_exit";
-const RUN: &str =
-    "run worker replica started ended supervised cause exit_code signal peak_memory log_tail";
+const RUN: &str = "run worker replica started ended supervised cause exit_code signal peak_memory log_tail";
 
 #[test]
 fn workers_have_the_promised_fields() {
@@ -89,13 +88,7 @@ fn remarks_and_entries() {
     has(&mark, "severity file line column key text");
     assert_eq!(mark["line"], Value::Null);
     let events = fix::events();
-    has(
-        &to_value(json::Event::new(&events[0])).unwrap(),
-        "time kind target reason text more",
-    );
+    has(&to_value(json::Event::new(&events[0])).unwrap(), "time kind target reason text more");
     let audit = fix::audit();
-    has(
-        &to_value(json::Audit::new(&audit[0])).unwrap(),
-        "time uid caller action target result more",
-    );
+    has(&to_value(json::Audit::new(&audit[0])).unwrap(), "time uid caller action target result more");
 }

@@ -22,10 +22,7 @@ async fn list(ctl: &Ctl, a: &AuditArgs) -> Result<u8, Failure> {
         let usec = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
         Wall(ctl.style.now.0.saturating_sub(usec))
     });
-    let entries = client
-        .audit(since, a.max)
-        .await
-        .doing("read the audit trail")?;
+    let entries = client.audit(since, a.max).await.doing("read the audit trail")?;
     if ctl.global.json {
         let document: Vec<_> = entries.iter().map(json::Audit::new).collect();
         ctl.document(&document)?;

@@ -9,15 +9,7 @@ use crate::ctl::render::listings;
 use serde_json::{Value, json};
 
 /// What `explain` always has in its document.
-const FACTS: [&str; 7] = [
-    "value",
-    "origin",
-    "default",
-    "unit",
-    "range",
-    "requirement",
-    "text",
-];
+const FACTS: [&str; 7] = ["value", "origin", "default", "unit", "range", "requirement", "text"];
 
 /// Carries out one of them.
 pub async fn run(ctl: &Ctl, verb: &ConfigVerb) -> Result<u8, Failure> {
@@ -32,21 +24,14 @@ pub async fn run(ctl: &Ctl, verb: &ConfigVerb) -> Result<u8, Failure> {
 /// The daemon's own check, so it says what a reload would say.
 async fn check(ctl: &Ctl) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
-    let marks = client
-        .check_config()
-        .await
-        .doing("check the configuration")?;
+    let marks = client.check_config().await.doing("check the configuration")?;
     if ctl.global.json {
         let document: Vec<_> = marks.iter().map(json::Mark::new).collect();
         ctl.document(&document)?;
     } else {
         ctl.show(&listings::marks(&marks, &ctl.style))?;
     }
-    Ok(if marks.iter().any(|m| m.is_error()) {
-        NO
-    } else {
-        YES
-    })
+    Ok(if marks.iter().any(|m| m.is_error()) { NO } else { YES })
 }
 
 async fn show(ctl: &Ctl) -> Result<u8, Failure> {
@@ -65,10 +50,7 @@ async fn show(ctl: &Ctl) -> Result<u8, Failure> {
 
 async fn explain(ctl: &Ctl, key: &str) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
-    let facts = client
-        .explain_config(key)
-        .await
-        .doing(format!("explain {key}"))?;
+    let facts = client.explain_config(key).await.doing(format!("explain {key}"))?;
     if ctl.global.json {
         let mut document = serde_json::Map::new();
         document.insert("key".to_owned(), Value::from(key));
@@ -87,8 +69,7 @@ async fn diff(ctl: &Ctl, full: bool) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
     let rows = match client.diff_config().await {
         Err(error) if error.is("ConfigInvalid") => {
-            reload::list_mistakes(ctl, &client).await;
-            return Err(error).doing("compare with the files on disk");
+            return reload::refused(ctl, &client, error, "compare with the files on disk").await;
         }
         other => other.doing("compare with the files on disk")?,
     };

@@ -29,9 +29,7 @@ pub async fn run(ctl: &Ctl, a: &EventsArgs) -> Result<u8, Failure> {
     };
     let mut past = client.events(since, ALL).await.doing("list events")?;
     past.retain(|e| concerns(e, target.as_deref()));
-    let first = past
-        .len()
-        .saturating_sub(usize::try_from(a.max).unwrap_or(usize::MAX));
+    let first = past.len().saturating_sub(usize::try_from(a.max).unwrap_or(usize::MAX));
     let past = past.get(first..).unwrap_or_default();
     let Some(coming) = &mut coming else {
         if ctl.global.json {
@@ -40,10 +38,7 @@ pub async fn run(ctl: &Ctl, a: &EventsArgs) -> Result<u8, Failure> {
         } else if past.is_empty() {
             ctl.print("Nothing has happened.\n")?;
         } else {
-            let text: String = past
-                .iter()
-                .map(|e| listings::event(e, &ctl.style))
-                .collect();
+            let text: String = past.iter().map(|e| listings::event(e, &ctl.style)).collect();
             ctl.show(&text)?;
         }
         return Ok(YES);
@@ -69,12 +64,7 @@ fn one(ctl: &Ctl, event: &EventEntry) -> Result<(), Failure> {
 
 /// A worker's events are its replicas' too.
 fn concerns(event: &EventEntry, target: Option<&str>) -> bool {
-    target.is_none_or(|t| {
-        event
-            .target
-            .strip_prefix(t)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    target.is_none_or(|t| event.target.strip_prefix(t).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[cfg(test)]
@@ -83,10 +73,7 @@ mod tests {
 
     #[test]
     fn a_worker_covers_its_replicas() {
-        let event = |t: &str| EventEntry {
-            target: t.to_owned(),
-            ..EventEntry::default()
-        };
+        let event = |t: &str| EventEntry { target: t.to_owned(), ..EventEntry::default() };
         assert!(concerns(&event("web/1"), Some("web")));
         assert!(concerns(&event("web"), Some("web")));
         assert!(concerns(&event("node"), None));

@@ -2,9 +2,7 @@
 
 use crate::bus::proxy::client::Verb;
 use crate::bus::proxy::{CallError, Options};
-use crate::ctl::args::{
-    ActArgs, ChangeArgs, IsolateArgs, ResetArgs, RestartArgs, StopArgs, WaitArgs,
-};
+use crate::ctl::args::{ActArgs, ChangeArgs, IsolateArgs, ResetArgs, RestartArgs, StopArgs, WaitArgs};
 use crate::ctl::context::{Ctl, target};
 use crate::ctl::failure::{Doing, Failure};
 use crate::ctl::wait::{Asked, Outcome, conclude, finish};
@@ -24,10 +22,7 @@ pub async fn stop(ctl: &Ctl, a: &StopArgs) -> Result<u8, Failure> {
     }
     let (client, _agent) = ctl.asking_client().await?;
     let answer = client.stop_all(&options(&a.change)).await;
-    let asked = vec![Asked {
-        target: "*".to_owned(),
-        answer,
-    }];
+    let asked = vec![Asked { target: "*".to_owned(), answer }];
     finish(ctl, &client, "stop", asked, &a.wait, a.change.dry_run).await
 }
 
@@ -53,15 +48,7 @@ pub async fn isolate(ctl: &Ctl, a: &IsolateArgs) -> Result<u8, Failure> {
         let question = format!("Freeze {} and cut off the network?", a.targets.join(", "));
         ctl.confirm(&question, a.yes)?;
     }
-    act(
-        ctl,
-        Verb::Isolate,
-        "isolate",
-        &a.targets,
-        &a.change,
-        &a.wait,
-    )
-    .await
+    act(ctl, Verb::Isolate, "isolate", &a.targets, &a.change, &a.wait).await
 }
 
 /// `drain`.
@@ -75,10 +62,7 @@ pub async fn reset(ctl: &Ctl, a: &ResetArgs) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
     let mut outcomes = Vec::new();
     for target in targets {
-        client
-            .reset(&target, &options(&a.change))
-            .await
-            .doing(format!("reset {target}"))?;
+        client.reset(&target, &options(&a.change)).await.doing(format!("reset {target}"))?;
         if !ctl.global.json {
             ctl.print(&format!("{target}: reset\n"))?;
         }
@@ -123,8 +107,5 @@ async fn act(
 
 /// All names are checked before anything is done to the first.
 fn check(targets: &[String]) -> Result<Vec<String>, Failure> {
-    targets
-        .iter()
-        .map(|t| target(t).map(|t| t.to_string()))
-        .collect()
+    targets.iter().map(|t| target(t).map(|t| t.to_string())).collect()
 }

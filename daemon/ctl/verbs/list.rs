@@ -10,11 +10,7 @@ use crate::ctl::render::listings;
 /// Shows those asked for; a name that is none is refused, not passed over.
 pub async fn run(ctl: &Ctl, a: &ListArgs) -> Result<u8, Failure> {
     let all = ctl.client().await?.workers().await.doing("list workers")?;
-    if let Some(unknown) = a
-        .workers
-        .iter()
-        .find(|n| !all.iter().any(|w| w.name == **n))
-    {
+    if let Some(unknown) = a.workers.iter().find(|n| !all.iter().any(|w| w.name == **n)) {
         return Err(no_such_worker(unknown, &all)).doing("list workers");
     }
     let workers: Vec<Worker> = all.into_iter().filter(|w| wanted(w, a)).collect();
@@ -44,10 +40,7 @@ pub fn no_such_worker(name: &str, all: &[Worker]) -> CallError {
         Some((_, near)) => format!("no worker is named {name:?}; did you mean {near:?}?"),
         None => format!("no worker is named {name:?}"),
     };
-    CallError::Refused {
-        name: "NoSuchWorker".to_owned(),
-        text,
-    }
+    CallError::Refused { name: "NoSuchWorker".to_owned(), text }
 }
 
 /// Edits between two words, neighbouring letters swapped counting as two.
@@ -73,19 +66,10 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_offered() {
-        let all = ["web", "task-executor"].map(|n| Worker {
-            name: n.to_owned(),
-            ..Worker::default()
-        });
+        let all = ["web", "task-executor"].map(|n| Worker { name: n.to_owned(), ..Worker::default() });
         let text = |n| no_such_worker(n, &all).to_string();
-        assert_eq!(
-            text("wbe"),
-            "no worker is named \"wbe\"; did you mean \"web\"?"
-        );
-        assert_eq!(
-            text("task-exector"),
-            "no worker is named \"task-exector\"; did you mean \"task-executor\"?"
-        );
+        assert_eq!(text("wbe"), "no worker is named \"wbe\"; did you mean \"web\"?");
+        assert_eq!(text("task-exector"), "no worker is named \"task-exector\"; did you mean \"task-executor\"?");
         assert_eq!(text("database"), "no worker is named \"database\"");
     }
 }

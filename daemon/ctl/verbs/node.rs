@@ -12,22 +12,13 @@ use crate::ctl::wait::{Asked, finish};
 pub async fn run(ctl: &Ctl, verb: &NodeVerb) -> Result<u8, Failure> {
     match verb {
         NodeVerb::Status => status(ctl).await,
-        NodeVerb::Drain {
-            reason,
-            yes,
-            dry_run,
-            wait,
-        } => {
+        NodeVerb::Drain { reason, yes, dry_run, wait } => {
             if !dry_run {
                 ctl.confirm("Drain and stop every worker of this node?", *yes)?;
             }
             change(ctl, true, Some(reason.clone()), *dry_run, wait).await
         }
-        NodeVerb::Undrain {
-            reason,
-            dry_run,
-            wait,
-        } => change(ctl, false, reason.clone(), *dry_run, wait).await,
+        NodeVerb::Undrain { reason, dry_run, wait } => change(ctl, false, reason.clone(), *dry_run, wait).await,
     }
 }
 
@@ -41,27 +32,14 @@ async fn status(ctl: &Ctl) -> Result<u8, Failure> {
     Ok(if state.state == "running" { YES } else { NO })
 }
 
-async fn change(
-    ctl: &Ctl,
-    drain: bool,
-    reason: Option<String>,
-    dry_run: bool,
-    wait: &WaitArgs,
-) -> Result<u8, Failure> {
+async fn change(ctl: &Ctl, drain: bool, reason: Option<String>, dry_run: bool, wait: &WaitArgs) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
-    let options = Options {
-        reason,
-        dry_run,
-        ..Options::default()
-    };
+    let options = Options { reason, dry_run, ..Options::default() };
     let (word, answer) = if drain {
         ("drain", client.node_drain(&options).await)
     } else {
         ("undrain", client.node_undrain(&options).await)
     };
-    let asked = vec![Asked {
-        target: "node".to_owned(),
-        answer,
-    }];
+    let asked = vec![Asked { target: "node".to_owned(), answer }];
     finish(ctl, &client, word, asked, wait, dry_run).await
 }

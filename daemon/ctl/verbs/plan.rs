@@ -9,11 +9,10 @@ use crate::ctl::render::listings;
 
 /// Shows the actions with their reasons.
 pub async fn run(ctl: &Ctl, a: &PlanArgs) -> Result<u8, Failure> {
-    let (client, _agent) = ctl.asking_client().await?;
+    let client = ctl.client().await?;
     let lines = match client.plan(a.candidate).await {
         Err(error) if error.is("ConfigInvalid") => {
-            reload::list_mistakes(ctl, &client).await;
-            return Err(error).doing("plan with the files on disk");
+            return reload::refused(ctl, &client, error, "plan with the files on disk").await;
         }
         other => other.doing("plan")?,
     };

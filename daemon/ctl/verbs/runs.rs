@@ -9,11 +9,8 @@ use crate::ctl::render::runs;
 /// Shows them, with the lines they left behind when asked for.
 pub async fn run(ctl: &Ctl, a: &RunsArgs) -> Result<u8, Failure> {
     let target = target(&a.target)?.to_string();
-    let (client, _agent) = ctl.asking_client().await?;
-    let mut all = client
-        .runs(&target, a.max)
-        .await
-        .doing(format!("list runs of {target}"))?;
+    let client = ctl.client().await?;
+    let mut all = client.runs(&target, a.max).await.doing(format!("list runs of {target}"))?;
     if let Some(max) = a.max.and_then(|m| usize::try_from(m).ok()) {
         all.truncate(max);
     }
@@ -24,11 +21,7 @@ pub async fn run(ctl: &Ctl, a: &RunsArgs) -> Result<u8, Failure> {
         ctl.print(&format!("No run of {target} has ended yet.\n"))?;
     } else {
         let style = ctl.style(a.full);
-        ctl.show(&if a.log {
-            runs::with_logs(&all, &style)
-        } else {
-            runs::table_of(&all, &style)
-        })?;
+        ctl.show(&if a.log { runs::with_logs(&all, &style) } else { runs::table_of(&all, &style) })?;
     }
     Ok(YES)
 }

@@ -11,12 +11,7 @@ use reeve_core::WorkerName;
 pub async fn run(ctl: &Ctl, a: &ScaleArgs) -> Result<u8, Failure> {
     let worker = WorkerName::new(&a.worker).map_err(|e| Failure::Usage(e.to_string()))?;
     let (client, _agent) = ctl.asking_client().await?;
-    let answer = client
-        .scale(worker.as_str(), a.replicas, &options(&a.change))
-        .await;
-    let asked = vec![Asked {
-        target: worker.to_string(),
-        answer,
-    }];
+    let answer = client.scale(worker.as_str(), a.replicas, &options(&a.change)).await;
+    let asked = vec![Asked { target: worker.to_string(), answer }];
     finish(ctl, &client, "scale", asked, &a.wait, a.change.dry_run).await
 }

@@ -11,10 +11,8 @@ use reeve_core::WorkerName;
 pub async fn run(ctl: &Ctl, a: &SetArgs) -> Result<u8, Failure> {
     let worker = WorkerName::new(&a.worker).map_err(|e| Failure::Usage(e.to_string()))?;
     let (client, _agent) = ctl.asking_client().await?;
-    let answer = client
-        .set(worker.as_str(), &a.values, &options(&a.change))
-        .await
-        .doing(format!("set limits of {worker}"))?;
+    let answer =
+        client.set(worker.as_str(), &a.values, &options(&a.change)).await.doing(format!("set limits of {worker}"))?;
     let message = match answer.as_str() {
         "applied" => "applied to the living replicas".to_owned(),
         "needs-restart" => {

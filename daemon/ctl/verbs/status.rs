@@ -80,11 +80,7 @@ async fn last_lines(client: &Client, target: &str, lines: u32) -> Option<String>
     if lines == 0 {
         return None;
     }
-    let query = LogQuery {
-        lines: Some(lines),
-        unasked: true,
-        ..LogQuery::default()
-    };
+    let query = LogQuery { lines: Some(lines), unasked: true, ..LogQuery::default() };
     let pipe = client.logs(target, &query).await.ok()?;
     logs::read(pipe).ok()
 }
@@ -113,16 +109,9 @@ mod tests {
 
     #[test]
     fn a_node_is_well_when_all_that_should_run_is_ready() {
-        let worker = |state: &str, ready, wanted| Worker {
-            state: state.to_owned(),
-            ready,
-            wanted,
-            ..Worker::default()
-        };
-        let node = |state: &str| NodeState {
-            state: state.to_owned(),
-            ..NodeState::default()
-        };
+        let worker =
+            |state: &str, ready, wanted| Worker { state: state.to_owned(), ready, wanted, ..Worker::default() };
+        let node = |state: &str| NodeState { state: state.to_owned(), ..NodeState::default() };
         let well = |w| node_is_well(&node("running"), &[w]);
         assert!(node_is_well(&node("running"), &[]));
         assert!(!node_is_well(&node("degraded"), &[]));

@@ -1,7 +1,7 @@
 //! Readiness, watchdog and progress: one sd_notify socket per replica.
 //!
 //! Which replica speaks is told by the socket, not by the pid, so helpers and grandchildren count too; who may speak is
-//! told by the kernel's credentials ([`socket::may_speak`]). A worker that floods its socket is read slowly and its
+//! told by the kernel's credentials (`may_speak` in `socket`). A worker that floods its socket is read slowly and its
 //! messages are merged: the kernel then makes the worker wait, not us.
 
 pub mod fdstore;
@@ -65,10 +65,7 @@ impl NotifySockets {
         Self {
             paths: paths.clone(),
             events,
-            shared: Arc::new(Shared {
-                buffer: Mutex::new(Buffer::new()),
-                ignored: AtomicU64::new(0),
-            }),
+            shared: Arc::new(Shared { buffer: Mutex::new(Buffer::new()), ignored: AtomicU64::new(0) }),
             open: BTreeMap::new(),
             inherited: BTreeMap::new(),
         }
@@ -115,18 +112,9 @@ impl NotifySockets {
             fdstore::keep(replica, fd.as_fd());
         }
         let uid = self.close(replica).unwrap_or(NOBODY);
-        let socket = Arc::new(Socket {
-            fd: ready::readable(fd)?,
-            replica: replica.clone(),
-            uid: AtomicU32::new(uid),
-        });
-        let task = tokio::spawn(listen(
-            Arc::clone(&socket),
-            Arc::clone(&self.shared),
-            self.events.clone(),
-        ));
-        self.open
-            .insert(replica.clone(), (socket, task.abort_handle()));
+        let socket = Arc::new(Socket { fd: ready::readable(fd)?, replica: replica.clone(), uid: AtomicU32::new(uid) });
+        let task = tokio::spawn(listen(Arc::clone(&socket), Arc::clone(&self.shared), self.events.clone()));
+        self.open.insert(replica.clone(), (socket, task.abort_handle()));
         Ok(path)
     }
 
@@ -181,10 +169,7 @@ impl NotifySockets {
             return Ok(());
         };
         if !folder.is_dir() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(folder)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
         }
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
     }
@@ -200,9 +185,7 @@ impl Shared {
         let mut buffer = self.buffer();
         let got = socket::receive(fd, &mut buffer)?;
         let uid = Some(socket.uid.load(Ordering::Relaxed)).filter(|uid| *uid != NOBODY);
-        let heard = got
-            .sender
-            .is_some_and(|who| socket::may_speak(who, uid, &socket.replica.unit()));
+        let heard = got.sender.is_some_and(|who| socket::may_speak(who, uid, &socket.replica.unit()));
         match got.text.filter(|_| heard).map(parse::parse) {
             Some(Message::Says(says)) => return Ok(Some(says)),
             Some(Message::Nothing) => {}

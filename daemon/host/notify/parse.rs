@@ -29,10 +29,7 @@ pub fn parse(datagram: &[u8]) -> Message {
     let mut says = Notification::default();
     let mut understood = false;
     for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
-        understood |= !key.is_empty()
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        understood |= !key.is_empty() && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
         read(&mut says, key, value);
     }
     if says != Notification::default() {
@@ -68,10 +65,7 @@ fn read(says: &mut Notification, key: &str, value: &str) {
 
 /// Without control characters (they would reach terminals), and short.
 fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(TEXT_MAX)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_MAX).collect()
 }
 
 /// Adds a later message to an earlier one, so that a flood costs one event. `false`: their order matters, keep both.

@@ -2,8 +2,7 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockType, UnixCredentials, getsockopt, recvmsg, setsockopt,
-    sockopt,
+    ControlMessageOwned, MsgFlags, SockType, UnixCredentials, getsockopt, recvmsg, setsockopt, sockopt,
 };
 use nix::unistd::{close, geteuid};
 use std::io::{self, IoSliceMut};
@@ -105,14 +104,7 @@ pub fn receive<'a>(fd: &OwnedFd, buffer: &'a mut Buffer) -> io::Result<Received<
         }
         (got.bytes, got.flags.contains(MsgFlags::MSG_TRUNC))
     };
-    Ok(Received {
-        text: if truncated {
-            None
-        } else {
-            buffer.data.get(..length)
-        },
-        sender,
-    })
+    Ok(Received { text: if truncated { None } else { buffer.data.get(..length) }, sender })
 }
 
 /// Whether the sender may speak for the replica whose unit is `unit`.
@@ -124,9 +116,7 @@ pub fn may_speak((pid, uid): (i32, u32), worker_uid: Option<u32>, unit: &str) ->
     if uid == 0 || uid == geteuid().as_raw() || Some(uid) == worker_uid {
         return true;
     }
-    pid > 0
-        && std::fs::read_to_string(format!("/proc/{pid}/cgroup"))
-            .is_ok_and(|text| in_unit(&text, unit))
+    pid > 0 && std::fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|text| in_unit(&text, unit))
 }
 
 /// Only below `reeve.slice`: anybody may give a cgroup of his own session the name of our unit.
@@ -134,9 +124,7 @@ fn in_unit(cgroups: &str, unit: &str) -> bool {
     cgroups.lines().any(|line| {
         line.strip_prefix("0::")
             .or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))
-            .is_some_and(|path| {
-                path.starts_with("/reeve.slice/") && path.split('/').any(|part| part == unit)
-            })
+            .is_some_and(|path| path.starts_with("/reeve.slice/") && path.split('/').any(|part| part == unit))
     })
 }
 
@@ -147,19 +135,10 @@ mod tests {
     #[test]
     fn only_processes_of_the_unit_are_in_it() {
         let unit = "reeve-web-1.service";
-        assert!(in_unit(
-            "0::/reeve.slice/reeve-a.slice/reeve-web-1.service\n",
-            unit
-        ));
-        assert!(in_unit(
-            "1:name=systemd:/reeve.slice/reeve-web-1.service/sub\n0::/\n",
-            unit
-        ));
+        assert!(in_unit("0::/reeve.slice/reeve-a.slice/reeve-web-1.service\n", unit));
+        assert!(in_unit("1:name=systemd:/reeve.slice/reeve-web-1.service/sub\n0::/\n", unit));
         assert!(!in_unit("0::/reeve.slice/reeve-web-11.service\n", unit));
-        assert!(!in_unit(
-            "0::/user.slice/user-7.slice/reeve.slice/reeve-web-1.service\n",
-            unit
-        ));
+        assert!(!in_unit("0::/user.slice/user-7.slice/reeve.slice/reeve-web-1.service\n", unit));
         assert!(!in_unit("", unit));
     }
 

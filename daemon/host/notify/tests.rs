@@ -20,12 +20,7 @@ fn bench() -> Bench {
     let paths = Paths::new(dir.path());
     let (sender, events) = unbounded_channel();
     let sockets = NotifySockets::new(&paths, sender);
-    Bench {
-        _dir: dir,
-        paths,
-        sockets,
-        events,
-    }
+    Bench { _dir: dir, paths, sockets, events }
 }
 
 impl Bench {
@@ -43,19 +38,13 @@ fn replica(n: u32) -> ReplicaId {
 }
 
 fn say(path: &std::path::Path, text: &[u8]) {
-    UnixDatagram::unbound()
-        .unwrap()
-        .send_to(text, path)
-        .unwrap();
+    UnixDatagram::unbound().unwrap().send_to(text, path).unwrap();
 }
 
 #[tokio::test]
 async fn what_a_worker_says_arrives_under_its_replica() {
     let mut b = bench();
-    let (one, two) = (
-        b.sockets.bind(&replica(1)).unwrap(),
-        b.sockets.bind(&replica(2)).unwrap(),
-    );
+    let (one, two) = (b.sockets.bind(&replica(1)).unwrap(), b.sockets.bind(&replica(2)).unwrap());
     let mode = std::fs::metadata(&one).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666);
     say(&two, b"READY=1\nSTATUS=up");
@@ -113,10 +102,7 @@ async fn what_was_said_during_a_restart_is_heard_after_it() {
     let (sender, events) = unbounded_channel();
     before.sockets = NotifySockets::new(&before.paths, sender);
     before.events = events;
-    let handed = vec![
-        ("notify-web-1".to_owned(), kept),
-        ("hold".to_owned(), other),
-    ];
+    let handed = vec![("notify-web-1".to_owned(), kept), ("hold".to_owned(), other)];
     let others = before.sockets.adopt(handed);
     assert_eq!(others.len(), 1);
     before.sockets.bind(&replica(1)).unwrap();

@@ -63,10 +63,7 @@ impl Context {
             user: worker.user.clone(),
             group: worker.group.clone(),
             environment: worker.environment.iter().filter_map(plain).collect(),
-            working_directory: worker
-                .working_directory
-                .clone()
-                .filter(|dir| !dir.contains('{')),
+            working_directory: worker.working_directory.clone().filter(|dir| !dir.contains('{')),
             unit: replica.unit(),
             sandbox: worker.sandbox.clone(),
         }
@@ -80,12 +77,7 @@ impl Context {
 }
 
 /// Runs it; `Ok(code)` when it exited by itself within `limit`.
-pub async fn run(
-    way: Way,
-    argv: &[String],
-    context: &Context,
-    limit: Duration,
-) -> Result<i32, String> {
+pub async fn run(way: Way, argv: &[String], context: &Context, limit: Duration) -> Result<i32, String> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err("no program is named".to_owned());
     };
@@ -97,9 +89,7 @@ pub async fn run(
         Way::Child => program.as_str(),
         Way::Unit => "systemd-run",
     };
-    let mut running = command
-        .spawn()
-        .map_err(|e| format!("cannot execute {shown}: {}", with_errno(&e)))?;
+    let mut running = command.spawn().map_err(|e| format!("cannot execute {shown}: {}", with_errno(&e)))?;
     let mut group = ProcessGroup(running.id());
     let complaint = running.stderr.take();
     let ended = tokio::time::timeout(limit, async {
@@ -116,19 +106,13 @@ pub async fn run(
             group.0 = None;
             let status = status.map_err(|e| format!("cannot wait for {program}: {e}"))?;
             let complaint = String::from_utf8_lossy(&complaint);
-            verdict(
-                program,
-                status,
-                complaint.lines().next().unwrap_or_default(),
-            )
+            verdict(program, status, complaint.lines().next().unwrap_or_default())
         }
         Err(_elapsed) => {
             drop(group);
             // Reaped here, so that its number is free again; it is dying, unless the kernel holds it.
             let _ = tokio::time::timeout(Duration::from_secs(1), running.wait()).await;
-            Err(format!(
-                "{program} did not end within {limit:?}, it was killed"
-            ))
+            Err(format!("{program} did not end within {limit:?}, it was killed"))
         }
     }
 }
@@ -158,12 +142,7 @@ impl Drop for ProcessGroup {
 }
 
 fn quiet(command: &mut Command) {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
 }
 
 async fn child(program: &str, arguments: &[String], context: &Context) -> Result<Command, String> {
@@ -171,10 +150,7 @@ async fn child(program: &str, arguments: &[String], context: &Context) -> Result
     quiet(&mut command);
     // The daemon's own environment names its notify socket, its credentials and its descriptors.
     command.args(arguments).env_clear();
-    command.env(
-        "PATH",
-        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    );
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     command.envs(&context.environment);
     if let Some(dir) = &context.working_directory {
         command.current_dir(dir);
@@ -219,12 +195,10 @@ async fn identity(context: Context) -> Result<Option<(u32, u32)>, String> {
         };
         Ok(Some((user.uid.as_raw(), gid.as_raw())))
     };
-    tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|e| format!("cannot look up the user: {e}"))?
+    tokio::task::spawn_blocking(look).await.map_err(|e| format!("cannot look up the user: {e}"))?
 }
 
-/// PID 1 ends the unit at `limit` even when nobody waits for it any more.
+/// PID 1 ends the unit soon after `limit` even when nobody waits for it any more.
 fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
     let mut command = Command::new("systemd-run");
     quiet(&mut command);
@@ -237,7 +211,9 @@ fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
         values.iter().for_each(|value| property(key, value));
     }
     property("JoinsNamespaceOf", &context.unit);
-    property("RuntimeMaxSec", &format!("{}ms", limit.as_millis()));
+    // A little later than we do ourselves: then the error says "did not end", not "exited with code 1".
+    let last = limit + Duration::from_millis(500);
+    property("RuntimeMaxSec", &format!("{}ms", last.as_millis()));
     property("TimeoutStopSec", "1s");
     property("StandardOutput", "null");
     property("StandardError", "null");
@@ -254,7 +230,10 @@ fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
     for (key, value) in &context.environment {
         command.arg(format!("--setenv={key}={value}"));
     }
-    command.arg("--").args(argv);
+    // PID 1 puts variables in, as in a unit file; a doubled sign is a plain one.
+    let mut argv = argv.iter();
+    command.arg("--").args(argv.next());
+    command.args(argv.map(|argument| argument.replace('$', "$$")));
     command
 }
 
@@ -296,10 +275,7 @@ mod tests {
         assert_eq!(gone, Err(text.to_owned()));
         let denied = run(Way::Child, &["/etc/passwd".to_owned()], &context, LONG).await;
         assert!(denied.unwrap_err().ends_with("(EACCES)"));
-        let nobody = Context {
-            user: Some("no-such-user".to_owned()),
-            ..Context::default()
-        };
+        let nobody = Context { user: Some("no-such-user".to_owned()), ..Context::default() };
         if geteuid().is_root() {
             let unknown = sh("exit 0", &nobody, LONG).await;
             assert_eq!(unknown, Err("there is no user no-such-user".to_owned()));
@@ -312,22 +288,12 @@ mod tests {
         let file = dir.path().join("pid");
         let script = format!("sleep 600 & echo $! > {}; wait", file.display());
         let late = sh(&script, &Context::default(), SHORT).await.unwrap_err();
-        assert!(
-            late.ends_with("did not end within 200ms, it was killed"),
-            "{late}"
-        );
-        let pid: i32 = std::fs::read_to_string(&file)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        assert!(late.ends_with("did not end within 200ms, it was killed"), "{late}");
+        let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         // The grandchild is reaped by whoever adopted it; a zombie is dead too.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit(')').next().unwrap_or_default().trim();
-        assert!(
-            state.is_empty() || state.starts_with('Z') || state.starts_with('X'),
-            "{stat}"
-        );
+        assert!(state.is_empty() || state.starts_with('Z') || state.starts_with('X'), "{stat}");
     }
 
     #[tokio::test]
@@ -354,14 +320,15 @@ mod tests {
             sandbox: [("ProtectSystem".to_owned(), vec!["strict".to_owned()])].into(),
             ..Context::default()
         };
-        let command = unit(&["/bin/check".to_owned(), "-x".to_owned()], &context, SHORT);
+        let argv = ["/bin/check", "-x", "$HOME"].map(str::to_owned);
+        let command = unit(&argv, &context, SHORT);
         let text = format!("{:?}", command.as_std());
         for part in [
-            "--property=RuntimeMaxSec=200ms",
+            "--property=RuntimeMaxSec=700ms",
             "--property=User=agents",
             "--property=ProtectSystem=strict",
             "--property=JoinsNamespaceOf=reeve-web-1.service",
-            "\"--\" \"/bin/check\" \"-x\"",
+            "\"--\" \"/bin/check\" \"-x\" \"$$HOME\"",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -39,9 +39,7 @@ pub async fn ask(method: &str, url: &str, body_max: usize) -> Result<Answer, Str
     let host = uri.host().ok_or_else(|| format!("{url}: names no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(80);
-    let method: Method = method
-        .parse()
-        .map_err(|_| format!("{method:?} is not an HTTP method"))?;
+    let method: Method = method.parse().map_err(|_| format!("{method:?} is not an HTTP method"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = Request::builder()
         .method(method)
@@ -51,19 +49,12 @@ pub async fn ask(method: &str, url: &str, body_max: usize) -> Result<Answer, Str
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|e| format!("{url}: {e}"))?;
-    let stream = TcpStream::connect((host, port))
-        .await
-        .map_err(|e| format!("connect to {host}:{port}: {}", e.kind()))?;
-    exchange(stream, request, body_max)
-        .await
-        .map_err(|e| format!("{url}: {e}"))
+    let stream =
+        TcpStream::connect((host, port)).await.map_err(|e| format!("connect to {host}:{port}: {}", e.kind()))?;
+    exchange(stream, request, body_max).await.map_err(|e| format!("{url}: {e}"))
 }
 
-async fn exchange(
-    stream: TcpStream,
-    request: Request<Empty<Bytes>>,
-    body_max: usize,
-) -> Result<Answer, String> {
+async fn exchange(stream: TcpStream, request: Request<Empty<Bytes>>, body_max: usize) -> Result<Answer, String> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEADER_MAX)
         .handshake(TokioIo::new(stream))
@@ -86,11 +77,7 @@ async fn exchange(
 }
 
 async fn read(mut response: Response<hyper::body::Incoming>, body_max: usize) -> Answer {
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        body: Vec::new(),
-        whole: false,
-    };
+    let mut answer = Answer { status: response.status().as_u16(), body: Vec::new(), whole: false };
     loop {
         match response.frame().await {
             None => {

@@ -36,12 +36,7 @@ pub struct Prober {
 impl Prober {
     /// Answers go to `events` as [`Event::Probed`] and [`Event::Hooked`]; programs are run in `way`.
     pub fn new(events: UnboundedSender<Event>, way: Way) -> Self {
-        Self {
-            events,
-            way,
-            probes: Arc::new(Semaphore::new(AT_ONCE)),
-            hooks: Arc::new(Semaphore::new(AT_ONCE)),
-        }
+        Self { events, way, probes: Arc::new(Semaphore::new(AT_ONCE)), hooks: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Asks once; exactly one [`Event::Probed`] follows.
@@ -60,12 +55,7 @@ impl Prober {
             let begun = Instant::now();
             let answer = within(timeout + NET, ask(&check, way, &context, timeout)).await;
             // Nobody listens only while the daemon ends.
-            let _ = events.send(Event::Probed {
-                replica,
-                run,
-                kind,
-                result: answer.map(|()| begun.elapsed()),
-            });
+            let _ = events.send(Event::Probed { replica, run, kind, result: answer.map(|()| begun.elapsed()) });
         });
     }
 
@@ -84,12 +74,7 @@ impl Prober {
             let _place = places.acquire().await;
             let result = within(timeout + NET, hook::run(&action, way, &context, timeout)).await;
             // Nobody listens only while the daemon ends.
-            let _ = events.send(Event::Hooked {
-                replica,
-                run,
-                kind,
-                result,
-            });
+            let _ = events.send(Event::Hooked { replica, run, kind, result });
         });
     }
 }
@@ -97,10 +82,7 @@ impl Prober {
 /// Programs bound themselves, since they must be killed and reaped; this is the net below, for a user look-up that hangs.
 const NET: Duration = Duration::from_secs(2);
 
-async fn within<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_elapsed) => Err(format!("no answer within {limit:?}")),
@@ -111,17 +93,11 @@ async fn ask(check: &Check, way: Way, context: &Context, limit: Duration) -> Res
     match check {
         Check::Http(url) => {
             let answer = within(limit, http::ask("GET", url, BODY_MAX)).await?;
-            if answer.is_success() {
-                Ok(())
-            } else {
-                Err(format!("{url}: answered {}", answer.status))
-            }
+            if answer.is_success() { Ok(()) } else { Err(format!("{url}: answered {}", answer.status)) }
         }
         Check::Tcp(address) => {
             let connect = async {
-                TcpStream::connect(address.as_str())
-                    .await
-                    .map_err(|e| format!("connect to {address}: {}", e.kind()))
+                TcpStream::connect(address.as_str()).await.map_err(|e| format!("connect to {address}: {}", e.kind()))
             };
             within(limit, connect).await.map(drop)
         }
@@ -129,9 +105,7 @@ async fn ask(check: &Check, way: Way, context: &Context, limit: Duration) -> Res
             0 => Ok(()),
             code => Err(exit_text(argv, code)),
         },
-        Check::Notify | Check::Progress => {
-            Err("the worker reports by itself, there is nothing to ask".to_owned())
-        }
+        Check::Notify | Check::Progress => Err("the worker reports by itself, there is nothing to ask".to_owned()),
     }
 }
 

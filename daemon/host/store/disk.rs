@@ -44,12 +44,8 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn lock(&self, path: &Path) -> Result<Lock, StoreError> {
-        let io = |source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let file =
-            open(path, OpenOptions::new().read(true).write(true).create(true)).map_err(io)?;
+        let io = |source| StoreError::Io { path: path.to_owned(), source };
+        let file = open(path, OpenOptions::new().read(true).write(true).create(true)).map_err(io)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 // The number is only for people; the lock itself is what counts.
@@ -63,10 +59,7 @@ impl Disk for RealDisk {
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
                 let read = file.read_to_string(&mut text);
-                Err(StoreError::Locked {
-                    path: path.to_owned(),
-                    pid: read.ok().and_then(|_| text.trim().parse().ok()),
-                })
+                Err(StoreError::Locked { path: path.to_owned(), pid: read.ok().and_then(|_| text.trim().parse().ok()) })
             }
             Err((_, errno)) => Err(io(errno.into())),
         }
@@ -112,11 +105,7 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let options = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .clone();
+        let options = OpenOptions::new().write(true).create(true).truncate(true).clone();
         open(path, &options)?.write_all(bytes)
     }
 

@@ -169,9 +169,7 @@ impl Disk for FaultDisk {
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let state = self.state();
         let inside = state.names.keys().filter(|p| p.parent() == Some(folder));
-        Ok(inside
-            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
-            .collect())
+        Ok(inside.map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect())
     }
 
     fn read(&self, path: &Path, from: u64) -> io::Result<Vec<u8>> {
@@ -212,17 +210,10 @@ impl Disk for FaultDisk {
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let (mut state, last) = self.step()?;
         let full = matches!(state.fault, Some(Fault::Full(_) | Fault::FullAndStuck(_)));
-        let part = if last || full {
-            bytes.len() / 2
-        } else {
-            bytes.len()
-        };
+        let part = if last || full { bytes.len() / 2 } else { bytes.len() };
         // A file that is written anew keeps nothing durable of the old content.
         let file = state.file(path);
-        *file = File {
-            data: bytes[..part].to_vec(),
-            durable: Vec::new(),
-        };
+        *file = File { data: bytes[..part].to_vec(), durable: Vec::new() };
         if full {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -259,12 +250,7 @@ impl Disk for FaultDisk {
         if !last {
             let inside = |p: &Path| p.parent() == Some(path);
             state.durable_names.retain(|p, _| !inside(p));
-            let now: Vec<_> = state
-                .names
-                .iter()
-                .filter(|(p, _)| inside(p))
-                .map(|(p, f)| (p.clone(), *f))
-                .collect();
+            let now: Vec<_> = state.names.iter().filter(|(p, _)| inside(p)).map(|(p, f)| (p.clone(), *f)).collect();
             state.durable_names.extend(now);
         }
         done(last)

@@ -89,9 +89,6 @@ mod tests {
         let text = line(r#"{"teleported":{"to":"mars"}}"#);
         assert_eq!(decode(text.as_bytes()).collect::<Vec<_>>(), [Line::Foreign]);
         let more = line(r#"{"frozen":{"frozen":true,"isolated":false,"since":5}}"#);
-        assert!(matches!(
-            decode(more.as_bytes()).next(),
-            Some(Line::Entry(_))
-        ));
+        assert!(matches!(decode(more.as_bytes()).next(), Some(Line::Entry(_))));
     }
 }

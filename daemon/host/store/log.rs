@@ -107,11 +107,7 @@ impl Replay {
     }
 
     fn exited(&mut self, record: ExitRecord) {
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.run == record.run)
-        {
+        if self.live.as_ref().is_some_and(|live| live.run == record.run) {
             self.live = None;
         }
         // The daemon may end between writing a record and hearing so; it then writes it again.
@@ -165,9 +161,7 @@ impl Replay {
             }
         }
         self.port.map(RunEntry::Port).map_or(Ok(()), &mut put)?;
-        self.restart
-            .map(RunEntry::Restart)
-            .map_or(Ok(()), &mut put)?;
+        self.restart.map(RunEntry::Restart).map_or(Ok(()), &mut put)?;
         self.live.map(RunEntry::Started).map_or(Ok(()), &mut put)?;
         Ok((bytes, count))
     }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An entry is acknowledged once write(2) has taken it: from then on it survives the end of the daemon at any
-//! instruction. A crash of the whole host may take the entries since the last batched fsync ([`sync`]); the journal has
+//! instruction. A crash of the whole host may take the entries since the last batched fsync ([`SyncJob`]); the journal has
 //! those too. A disk that is full or broken is never fatal: entries wait in memory, in order, and are written by
 //! [`Store::retry`].
 
@@ -88,10 +88,7 @@ struct Log {
 impl Store {
     /// Opens the folder, which no other reeved may use, and reads what is in it. The texts name everything that was
     /// damaged; what could be read is in [`Restored`] all the same.
-    pub fn open(
-        folder: &Path,
-        disk: Arc<dyn Disk>,
-    ) -> Result<(Self, Restored, Vec<String>), StoreError> {
+    pub fn open(folder: &Path, disk: Arc<dyn Disk>) -> Result<(Self, Restored, Vec<String>), StoreError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
@@ -116,10 +113,7 @@ impl Store {
             next_sync: Mono::default(),
             _lock: lock,
         };
-        let mut restored = Restored {
-            node: record,
-            replicas: BTreeMap::new(),
-        };
+        let mut restored = Restored { node: record, replicas: BTreeMap::new() };
         let names = store.disk.list(&store.runs).map_err(io(&store.runs))?;
         for name in names {
             if name.ends_with(".tmp") {
@@ -181,11 +175,7 @@ impl Store {
 
     /// Appends to the replica's log. An error says why the entry is not on disk; it waits in memory then.
     pub fn append(&mut self, replica: &ReplicaId, entry: &RunEntry) -> Result<(), String> {
-        let entry = Waiting {
-            replica: replica.clone(),
-            line: line::encode(entry)?,
-            entry: entry.clone(),
-        };
+        let entry = Waiting { replica: replica.clone(), line: line::encode(entry)?, entry: entry.clone() };
         // The order counts: nothing overtakes what waits.
         let written = self.write_waiting().and_then(|()| self.write(&entry));
         written.map_err(|why| {
@@ -200,12 +190,7 @@ impl Store {
     }
 
     /// Keeps the last log lines of an ended run.
-    pub fn add_tail(
-        &mut self,
-        replica: &ReplicaId,
-        run: RunId,
-        lines: Vec<String>,
-    ) -> Result<(), String> {
+    pub fn add_tail(&mut self, replica: &ReplicaId, run: RunId, lines: Vec<String>) -> Result<(), String> {
         let lines = log::trim_tail(lines);
         self.append(replica, &RunEntry::Tail { run, lines })
     }
@@ -222,8 +207,7 @@ impl Store {
         if let Some(record) = self.node_waiting.take() {
             self.persist(&record)?;
         }
-        self.write_waiting()
-            .map_err(|why| format!("{why}; {}", self.waiting_text()))
+        self.write_waiting().map_err(|why| format!("{why}; {}", self.waiting_text()))
     }
 
     /// Entries and records that wait for a retry.
@@ -253,9 +237,7 @@ impl Store {
         }
         self.folder_dirty = true;
         let path = self.path(replica);
-        self.disk
-            .remove(&path)
-            .map_err(|e| format!("cannot remove {}: {e}", path.display()))
+        self.disk.remove(&path).map_err(|e| format!("cannot remove {}: {e}", path.display()))
     }
 
     /// Writes what waits, in order, up to the first that cannot be written.
@@ -276,10 +258,7 @@ impl Store {
     fn write(&mut self, entry: &Waiting) -> Result<(), String> {
         let path = self.path(&entry.replica);
         if !self.logs.contains_key(&entry.replica) {
-            let log = Log {
-                number: self.number(),
-                ..Log::default()
-            };
+            let log = Log { number: self.number(), ..Log::default() };
             self.logs.insert(entry.replica.clone(), log);
             self.folder_dirty = true;
         }
@@ -290,21 +269,14 @@ impl Store {
         if log.torn {
             line.to_mut().insert(0, b'\n');
         }
-        let taken = self
-            .disk
-            .append(&path, &line)
-            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        let taken = self.disk.append(&path, &line).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         if taken < line.len() {
             // Part of it stands there now. Without it if possible, else on a line of its own.
             if self.disk.truncate(&path, log.length).is_err() {
                 log.length += taken as u64;
                 log.torn = true;
             }
-            return Err(format!(
-                "cannot write {}: disk full, {taken} of {} bytes written",
-                path.display(),
-                line.len()
-            ));
+            return Err(format!("cannot write {}: disk full, {taken} of {} bytes written", path.display(), line.len()));
         }
         log.length += taken as u64;
         log.torn = false;

@@ -17,10 +17,7 @@ pub struct NodeFile {
 impl NodeFile {
     /// Finds the newest record that can be read; everything odd goes to `problems`.
     pub fn open(disk: &dyn Disk, folder: &Path, problems: &mut Vec<String>) -> (Self, NodeRecord) {
-        let mut file = Self {
-            folder: folder.to_owned(),
-            good: false,
-        };
+        let mut file = Self { folder: folder.to_owned(), good: false };
         // What stands here was never acknowledged. If it cannot go, the next write replaces it.
         let _ = disk.remove(&file.path("node.json.tmp"));
         let present = |record: &Result<Option<NodeRecord>, ()>| matches!(record, Ok(Some(_)));
@@ -32,10 +29,7 @@ impl NodeFile {
         match file.load(disk, "node.json.prev", problems) {
             Ok(Some(record)) => {
                 if newest.is_err() {
-                    problems.push(format!(
-                        "{}: the previous copy is used",
-                        file.path("node.json").display()
-                    ));
+                    problems.push(format!("{}: the previous copy is used", file.path("node.json").display()));
                 }
                 (file, record)
             }
@@ -60,12 +54,7 @@ impl NodeFile {
         steps().map_err(|e| format!("cannot write {}: {e}", path.display()))
     }
 
-    fn load(
-        &self,
-        disk: &dyn Disk,
-        name: &str,
-        problems: &mut Vec<String>,
-    ) -> Result<Option<NodeRecord>, ()> {
+    fn load(&self, disk: &dyn Disk, name: &str, problems: &mut Vec<String>) -> Result<Option<NodeRecord>, ()> {
         let path = self.path(name);
         let bytes = match disk.read(&path, 0) {
             Ok(bytes) => bytes,
@@ -114,9 +103,7 @@ mod tests {
     #[test]
     fn a_record_reads_back_and_an_edit_shows() {
         let mut record = NodeRecord::default();
-        record
-            .stopped
-            .insert("web/2".parse().unwrap(), "by alice".to_owned());
+        record.stopped.insert("web/2".parse().unwrap(), "by alice".to_owned());
         record.next_operation = 7;
         let text = String::from_utf8(encode(&record).unwrap()).unwrap();
         assert_eq!(decode(text.as_bytes()), Ok(record));

@@ -78,12 +78,7 @@ impl SyncJob {
         }
         for (which, upto) in self.wasteful {
             match rewrite(&*self.disk, &which.path, upto) {
-                Ok((length, count)) => done.rewritten.push(Rewritten {
-                    which,
-                    upto,
-                    length,
-                    count,
-                }),
+                Ok((length, count)) => done.rewritten.push(Rewritten { which, upto, length, count }),
                 Err(e) => done.complain("shorten", &which.path, &e),
             }
         }
@@ -95,8 +90,7 @@ impl SyncDone {
     fn complain(&mut self, what: &str, path: &Path, error: &io::Error) {
         // Removed meanwhile: nothing to keep.
         if error.kind() != io::ErrorKind::NotFound {
-            self.problems
-                .push(format!("cannot {what} {}: {error}", path.display()));
+            self.problems.push(format!("cannot {what} {}: {error}", path.display()));
         }
     }
 }
@@ -176,11 +170,7 @@ impl Store {
                 problems.push(format!("cannot shorten {}: {e}", path.display()));
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.join("; "))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// The rewritten log takes the name, with everything that was appended since.
@@ -207,8 +197,7 @@ impl Store {
 }
 
 fn log_of<'a>(logs: &'a mut BTreeMap<ReplicaId, Log>, which: &Which) -> Option<&'a mut Log> {
-    logs.get_mut(&which.replica)
-        .filter(|log| log.number == which.number)
+    logs.get_mut(&which.replica).filter(|log| log.number == which.number)
 }
 
 /// The file beside a log.

@@ -1,6 +1,6 @@
 //! The store on a disk that fails, and on the real one.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::fault::{Fault, FaultDisk, Loss};
 use super::*;
@@ -53,10 +53,7 @@ fn exit(n: u32) -> ExitRecord {
 }
 
 fn restart(n: u32) -> RunEntry {
-    RunEntry::Restart(RestartRecord {
-        restarts: u64::from(n),
-        ..RestartRecord::default()
-    })
+    RunEntry::Restart(RestartRecord { restarts: u64::from(n), ..RestartRecord::default() })
 }
 
 fn ids(runs: &[ExitRecord]) -> Vec<RunId> {
@@ -76,16 +73,11 @@ fn a_history_is_restored() {
         restart(1),
         started(2),
         RunEntry::Ready(true),
-        RunEntry::Frozen {
-            frozen: true,
-            isolated: true,
-        },
+        RunEntry::Frozen { frozen: true, isolated: true },
     ] {
         store.append(&web(), &entry).unwrap();
     }
-    store
-        .add_tail(&web(), run(1), vec!["last words".to_owned()])
-        .unwrap();
+    store.add_tail(&web(), run(1), vec!["last words".to_owned()]).unwrap();
     let mut node = NodeRecord::default();
     node.stopped.insert(web(), "by alice".to_owned());
     store.persist(&node).unwrap();
@@ -113,9 +105,7 @@ fn thirty_two_runs_are_kept_newest_first_and_the_log_stays_short() {
         store.append(&web(), &RunEntry::Ready(true)).unwrap();
         store.record(&exit(n)).unwrap();
         store.append(&web(), &restart(n)).unwrap();
-        store
-            .add_tail(&web(), run(n), vec![format!("line of {n}"); 60])
-            .unwrap();
+        store.add_tail(&web(), run(n), vec![format!("line of {n}"); 60]).unwrap();
         if n % 7 == 0 {
             store.flush().unwrap();
         }
@@ -153,20 +143,13 @@ fn torn_and_altered_lines_are_set_aside_and_the_rest_is_kept() {
     }
     drop(store);
     disk.damage(LOG, |bytes| {
-        let third = bytes
-            .split(|b| *b == b'\n')
-            .take(2)
-            .map(|l| l.len() + 1)
-            .sum::<usize>();
+        let third = bytes.split(|b| *b == b'\n').take(2).map(|l| l.len() + 1).sum::<usize>();
         bytes[third + 30] ^= 0x20;
         bytes.truncate(bytes.len() - 10);
     });
     let damaged = disk.content(LOG).unwrap();
     let (mut store, restored, problems) = disk.open();
-    assert_eq!(
-        problems,
-        ["/s/runs/web-1.log: 2 of 5 lines are torn or altered"]
-    );
+    assert_eq!(problems, ["/s/runs/web-1.log: 2 of 5 lines are torn or altered"]);
     assert_eq!(disk.content("/s/runs/web-1.log.damaged"), Some(damaged));
     assert_eq!(ids(&store.runs(&web())), [run(4), run(2), run(1)]);
     assert_eq!(restored.replicas[&web()].last_exit, Some(exit(4)));
@@ -181,10 +164,7 @@ fn torn_and_altered_lines_are_set_aside_and_the_rest_is_kept() {
 fn a_damaged_node_record_falls_back_to_the_previous_one() {
     let disk = FaultDisk::new();
     let (mut store, ..) = disk.open();
-    let record = |n| NodeRecord {
-        next_operation: n,
-        ..NodeRecord::default()
-    };
+    let record = |n| NodeRecord { next_operation: n, ..NodeRecord::default() };
     for n in 1..=3 {
         store.persist(&record(n)).unwrap();
     }
@@ -192,10 +172,7 @@ fn a_damaged_node_record_falls_back_to_the_previous_one() {
     let (mut store, restored, problems) = disk.open();
     assert_eq!(restored.node, record(2));
     assert_eq!(problems.len(), 2, "{problems:?}");
-    assert!(
-        problems[0].starts_with("/s/node.json: is torn"),
-        "{problems:?}"
-    );
+    assert!(problems[0].starts_with("/s/node.json: is torn"), "{problems:?}");
     assert!(disk.content("/s/node.json.damaged").is_some());
     // The good previous copy is not overwritten by the damaged one.
     disk.end_after(3);
@@ -206,12 +183,7 @@ fn a_damaged_node_record_falls_back_to_the_previous_one() {
 
 #[test]
 fn a_full_disk_loses_nothing_and_keeps_the_order() {
-    for fault in [
-        Fault::Full(0),
-        Fault::Full(20),
-        Fault::FullAndStuck(20),
-        Fault::ReadOnly,
-    ] {
+    for fault in [Fault::Full(0), Fault::Full(20), Fault::FullAndStuck(20), Fault::ReadOnly] {
         let disk = FaultDisk::new();
         let (mut store, ..) = disk.open();
         store.record(&exit(1)).unwrap();
@@ -280,10 +252,7 @@ fn entries_that_come_during_a_rewrite_are_kept() {
     store.synced(done).unwrap();
     store.record(&exit(3)).unwrap();
     assert_eq!(store.logs[&web()].count.lines, 4);
-    assert_eq!(
-        store.logs[&web()].length,
-        disk.content(LOG).unwrap().len() as u64
-    );
+    assert_eq!(store.logs[&web()].length, disk.content(LOG).unwrap().len() as u64);
     assert_eq!(ids(&store.runs(&web())), [run(3), run(2), run(1)]);
 }
 
@@ -313,10 +282,13 @@ struct Acknowledged {
     durable: Option<Box<Acknowledged>>,
 }
 
+/// Runs in [`life`].
+const LIFE: u16 = 12;
+
 /// Everything the store can do, with the state rewritten and flushed on the way.
 fn life(store: &mut Store) -> Acknowledged {
     let mut said = Acknowledged::default();
-    for n in 1..=40u16 {
+    for n in 1..=LIFE {
         if store.append(&web(), &RunEntry::Port(n)).is_ok() {
             said.port = n;
         }
@@ -325,19 +297,16 @@ fn life(store: &mut Store) -> Acknowledged {
             said.exits.push(run(u32::from(n)));
         }
         let _ = store.add_tail(&web(), run(u32::from(n)), vec!["x".to_owned()]);
-        for _ in 0..4 {
+        for _ in 0..10 {
             let _ = store.append(&web(), &restart(u32::from(n)));
         }
-        if n % 10 == 0 {
-            let record = NodeRecord {
-                next_operation: u64::from(n),
-                ..NodeRecord::default()
-            };
+        if n % 4 == 0 {
+            let record = NodeRecord { next_operation: u64::from(n), ..NodeRecord::default() };
             if store.persist(&record).is_ok() {
                 said.node = u64::from(n);
             }
         }
-        if n % 15 == 0 && store.flush().is_ok() && store.waiting() == 0 {
+        if n % 4 == 0 && store.flush().is_ok() && store.waiting() == 0 {
             said.durable = Some(Box::new(said.clone()));
         }
     }
@@ -368,9 +337,11 @@ fn the_process_may_end_at_every_step() {
     let disk = FaultDisk::new();
     let (mut store, ..) = disk.open();
     disk.end_after(usize::MAX);
-    assert_eq!(life(&mut store).exits.len(), 40);
+    assert_eq!(life(&mut store).exits.len(), usize::from(LIFE));
     let steps = disk.steps();
-    assert!(steps > 300, "{steps}");
+    // The log was shortened on the way: some of the steps are those of a rewrite.
+    assert!(store.logs[&web()].count.lines < 14 * u32::from(LIFE));
+    assert!(steps > 14 * usize::from(LIFE), "{steps}");
     for step in 0..steps {
         let disk = FaultDisk::new();
         let (mut store, ..) = disk.open();
@@ -390,7 +361,7 @@ fn the_power_may_fail_at_every_step() {
     life(&mut store);
     let steps = disk.steps();
     for step in 0..steps {
-        for (names, half) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (names, half) in [(step / 3 % 2 == 0, false), (step / 5 % 2 == 0, true)] {
             let disk = FaultDisk::new();
             let (mut store, ..) = disk.open();
             disk.end_after(step);
@@ -441,10 +412,7 @@ fn two_reeved_on_one_folder_the_second_is_refused_by_pid() {
     let refused = real(&folder).unwrap_err();
     let text = refused.to_string();
     let pid = std::process::id();
-    assert!(
-        text.ends_with(&format!("held by another reeved (pid {pid})")),
-        "{text}"
-    );
+    assert!(text.ends_with(&format!("held by another reeved (pid {pid})")), "{text}");
     drop(store);
     assert!(real(&folder).is_ok());
 }
@@ -470,10 +438,7 @@ fn files_are_private_and_survive_on_a_real_disk() {
     }
     drop(store);
     let (mut store, restored, problems) = real(&folder).unwrap();
-    assert_eq!(
-        (problems, restored.replicas[&web()].port),
-        (Vec::new(), Some(100))
-    );
+    assert_eq!((problems, restored.replicas[&web()].port), (Vec::new(), Some(100)));
     assert_eq!(store.logs[&web()].count.lines, 2);
     store.remove(&web()).unwrap();
     assert_eq!(real_names(&folder), Vec::<String>::new());
@@ -489,9 +454,7 @@ fn real_names(folder: &Path) -> Vec<String> {
 fn append_cost() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, ..) = real(dir.path()).unwrap();
-    let replicas: Vec<ReplicaId> = (1..=1000)
-        .map(|n| format!("web/{n}").parse().unwrap())
-        .collect();
+    let replicas: Vec<ReplicaId> = (1..=1000).map(|n| format!("web/{n}").parse().unwrap()).collect();
     let begun = std::time::Instant::now();
     for _ in 0..20 {
         for replica in &replicas {

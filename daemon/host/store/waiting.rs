@@ -105,17 +105,10 @@ mod tests {
     #[test]
     fn a_full_queue_gives_up_tails_first_and_says_so() {
         let replica: ReplicaId = "web/1".parse().unwrap();
-        let entry = |entry, bytes| Waiting {
-            replica: replica.clone(),
-            line: vec![b'x'; bytes],
-            entry,
-        };
+        let entry = |entry, bytes| Waiting { replica: replica.clone(), line: vec![b'x'; bytes], entry };
         let mut queue = Queue::default();
         queue.push(entry(RunEntry::Port(1), 10));
-        let tail = RunEntry::Tail {
-            run: RunId([1; 16]),
-            lines: Vec::new(),
-        };
+        let tail = RunEntry::Tail { run: RunId([1; 16]), lines: Vec::new() };
         queue.push(entry(tail, BYTES_MAX - 15));
         queue.push(entry(RunEntry::Ready(true), 10));
         assert_eq!((queue.len(), queue.lost(), queue.bytes), (2, 1, 20));

@@ -28,7 +28,7 @@ struct Walk {
 
 impl Walk {
     fn table<'a>(&mut self, path: &mut Vec<&'a str>, dotted: &str, table: &'a Table) {
-        for (name, item) in table {
+        for (name, item) in table.iter() {
             let key = join(dotted, name);
             path.push(name);
             match schema::lookup(self.keys, path) {

@@ -1,7 +1,6 @@
 //! Stage one: a file as written, every key and value with its place.
 
 use super::{Diagnostic, SourceFile};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -54,8 +53,57 @@ pub enum Value {
     Table(Table),
 }
 
-/// Keys and their values.
-pub type Table = BTreeMap<String, Item>;
+/// Keys and their values, by name. A node keeps what a thousand files say, most of them with a handful of keys a
+/// section, so this is a sorted list and not a tree.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table(Vec<(String, Item)>);
+
+impl Table {
+    /// The item of that name.
+    pub fn get(&self, name: &str) -> Option<&Item> {
+        let at = self.find(name).ok()?;
+        self.0.get(at).map(|(_, item)| item)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Item)> {
+        self.0.iter().map(|(name, item)| (name.as_str(), item))
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Item> {
+        let at = self.find(name).ok()?;
+        self.0.get_mut(at).map(|(_, item)| item)
+    }
+
+    /// Sets an item; one of the same name goes.
+    pub(super) fn insert(&mut self, name: String, item: Item) {
+        match self.find(&name) {
+            Ok(at) => {
+                if let Some((_, old)) = self.0.get_mut(at) {
+                    *old = item;
+                }
+            }
+            Err(at) => self.0.insert(at, (name, item)),
+        }
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| keep(name));
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+}
+
+impl IntoIterator for Table {
+    type Item = (String, Item);
+    type IntoIter = std::vec::IntoIter<(String, Item)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 /// A value and its places.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +179,7 @@ impl Reader<'_> {
     }
 
     fn table(&mut self, table: &DeTable<'_>, path: &str) -> Table {
-        let mut out = Table::new();
+        let mut out = Table(Vec::with_capacity(table.len()));
         for (key, value) in table {
             let name: &str = key.get_ref();
             let path = join(path, name);

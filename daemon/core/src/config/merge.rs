@@ -35,14 +35,14 @@ pub struct Document {
 
 impl Document {
     pub(super) fn new(file: &str) -> Self {
-        Self { file: file.into(), table: Table::new(), broken: false, bad: BTreeSet::new() }
+        Self { file: file.into(), table: Table::default(), broken: false, bad: BTreeSet::new() }
     }
 
     /// The item at a path.
     pub fn find(&self, path: &[&str]) -> Option<&Item> {
         let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(self.table.get(*first)?, |item, name| match &item.value {
-            Value::Table(table) => table.get(*name),
+        rest.iter().try_fold(self.table.get(first)?, |item, name| match &item.value {
+            Value::Table(table) => table.get(name),
             _ => None,
         })
     }
@@ -129,8 +129,8 @@ fn document<'a>(
     for file in files {
         let syntax_from = out.len();
         let fragment = fragment::parse(file, out);
-        // A remark on a line that could not be read says nothing more than the syntax error does.
-        let unreadable: BTreeSet<u32> = out.get(syntax_from..).unwrap_or_default().iter().map(|d| d.line).collect();
+        let bad_lines: BTreeSet<u32> = out.get(syntax_from..).unwrap_or_default().iter().map(|d| d.line).collect();
+        let unreadable = unreadable(&file.text, &bad_lines);
         let findings = check::check(schema::keys(kind), &fragment.table);
         out.extend(findings.diagnostics.into_iter().filter(|d| !unreadable.contains(&d.line)));
         document.broken |= fragment.broken;
@@ -140,12 +140,28 @@ fn document<'a>(
     document
 }
 
+/// Lines on which a remark would say nothing more than the syntax error does: those of the errors, and all below a
+/// section header that could not be read, since nobody knows where their keys belong.
+fn unreadable(text: &str, bad: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut lines = bad.clone();
+    let mut lost = false;
+    for (number, line) in (1u32..).zip(text.lines()) {
+        if line.trim_start().starts_with('[') {
+            lost = bad.contains(&number);
+        }
+        if lost {
+            lines.insert(number);
+        }
+    }
+    lines
+}
+
 /// Lays a fragment over what stands already.
 fn lay_over(base: &mut Table, over: Table, path: &str) {
     for (section, names) in ALTERNATIVES {
-        let set = |name: &&&str| over.get(**name).is_some_and(|item| item.value != Value::Bool(false));
+        let set = |name: &&&str| over.get(name).is_some_and(|item| item.value != Value::Bool(false));
         if *section == path && names.iter().any(|name| set(&name)) {
-            base.retain(|name, _| !names.contains(&name.as_str()) && name != "equals");
+            base.retain(|name| !names.contains(&name) && name != "equals");
         }
     }
     for (name, item) in over {

@@ -2,16 +2,17 @@
 //!
 //! | stage | where | knows |
 //! |---|---|---|
-//! | fragment | [`fragment`], [`check`] | one file: syntax, unknown keys, types, ranges, each with line and column |
-//! | merged | [`merge`] | which file hides which, drop-ins, the origin of every key |
-//! | [`Config`] | [`validate`] | relations between keys, workers, teams and the host |
+//! | fragment | `fragment`, `check` | one file: syntax, unknown keys, types, ranges, each with line and column |
+//! | merged | `merge` | which file hides which, drop-ins, the origin of every key |
+//! | [`Config`] | `validate` | relations between keys, workers, teams and the host |
 //!
 //! Mistakes of all stages are collected and reported together. The keys stand in one table, [`schema()`], from which
-//! also come the defaults, [`explain`], [`show`] and the manual. Reading files is the shell's business.
+//! also come the defaults, [`explain()`], [`show()`] and the manual. Reading files is the shell's business.
 
 mod address;
 mod check;
 mod digest;
+mod explain;
 mod fragment;
 mod merge;
 mod schema;
@@ -28,10 +29,11 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{explain, nearest_key};
 pub use fragment::{Item, Origin, Table, Value};
 pub use merge::{Document, Merged};
 pub use schema::{Key, Kind, schema};
-pub use show::{diff, explain, nearest_key, show};
+pub use show::{diff, show};
 pub use signal::{parse_signal, render_signal};
 pub use template::{NAMES as TEMPLATE_NAMES, TemplateValues, expand};
 pub use types::*;
@@ -79,7 +81,11 @@ pub struct Diagnostic {
 impl std::fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let severity = if self.error { "error" } else { "warning" };
-        write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
+        if self.line == 0 {
+            write!(f, "{}: {severity}: ", self.file)?;
+        } else {
+            write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

@@ -1,9 +1,9 @@
-//! Merged definitions as people read them: as TOML with origins, as differences, key by key.
+//! Merged definitions as people read them: as TOML with origins, and as differences.
 
+use super::SourceKind;
 use super::fragment::{Origin, Table, Value, join};
 use super::merge::{Document, Merged};
-use super::schema::{self, Key, Kind, Place};
-use super::{SourceKind, suggest};
+use super::schema::{self, Key, Kind};
 use std::collections::BTreeMap;
 
 /// All definitions as TOML, one after another under a `# ==== FILE ====` line each. Every key says in a comment where
@@ -41,46 +41,6 @@ pub fn diff(in_force: &Merged, on_disk: &Merged) -> Vec<(String, String, String)
         }
     }
     out
-}
-
-/// What is known of a key: `key default unit range requirement text`, and with definitions at hand `value` and
-/// `origin`. A worker's key may have the worker in front, `web:worker.replicas`; the end of a key is enough when only
-/// one key ends so. `None`: no such key.
-pub fn explain(key: &str, merged: Option<&Merged>) -> Option<BTreeMap<String, String>> {
-    let (worker, key) = match key.split_once(':') {
-        Some((worker, key)) => (Some(worker), key),
-        None => (None, key),
-    };
-    let mut path: Vec<&str> = key.split('.').collect();
-    let row = match exact(&path) {
-        Some(row) => row,
-        None => {
-            let row = ending(key)?;
-            path = row.segments().collect();
-            row
-        }
-    };
-    let mut facts: BTreeMap<String, String> = [
-        ("key", path.join(".")),
-        ("default", default_literal(row)),
-        ("unit", row.unit().to_owned()),
-        ("range", row.range()),
-        ("requirement", row.requirement.to_owned()),
-        ("text", row.text.to_owned()),
-    ]
-    .into_iter()
-    .map(|(name, fact)| (name.to_owned(), fact))
-    .collect();
-    if let Some((value, origin)) = merged.map(|merged| in_force(merged, worker, &path, row)) {
-        facts.insert("value".to_owned(), value);
-        facts.insert("origin".to_owned(), origin);
-    }
-    Some(facts)
-}
-
-/// The key nearest to one that does not exist, for "did you mean".
-pub fn nearest_key(key: &str) -> Option<String> {
-    suggest::nearest(key, schema::schema().map(|row| row.path))
 }
 
 /// A value as TOML.
@@ -145,7 +105,7 @@ fn expand<'a>(
         return;
     };
     let names: Vec<&str> = match *first {
-        "*" => table.into_iter().flatten().map(|(name, _)| name.as_str()).collect(),
+        "*" => table.into_iter().flat_map(Table::iter).map(|(name, _)| name).collect(),
         name => vec![name],
     };
     for name in names {
@@ -180,7 +140,7 @@ fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
     match (document.find(path), key.kind) {
         (Some(item), Kind::Map { .. } | Kind::Directives) => {
             if let Value::Table(table) = &item.value {
-                for (name, item) in table {
+                for (name, item) in table.iter() {
                     push(&dotted(path), name, literal(&item.value), Some(&item.at));
                 }
             }
@@ -243,64 +203,12 @@ fn compare(
     }
 }
 
-fn defined(merged: &Merged, name: &str) -> String {
+pub(super) fn defined(merged: &Merged, name: &str) -> String {
     match merged.masked.get(name) {
         _ if merged.workers.contains_key(name) => "defined".to_owned(),
         Some(file) => format!("masked by {file}"),
         None => "not defined".to_owned(),
     }
-}
-
-/// The row of a path that is complete; a path through a map (`worker.environment.HOME`) has the map's.
-fn exact(path: &[&str]) -> Option<&'static Key> {
-    [SourceKind::Node, SourceKind::Worker(String::new())].iter().find_map(|kind| {
-        (1..=path.len()).rev().find_map(|n| match schema::lookup(schema::keys(kind), path.get(..n)?) {
-            Place::Key(row) => {
-                let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives);
-                (n == path.len() || (open && n + 1 == path.len())).then_some(row)
-            }
-            Place::Section | Place::Unknown => None,
-        })
-    })
-}
-
-/// The only row that ends so.
-fn ending(key: &str) -> Option<&'static Key> {
-    let end = format!(".{key}");
-    let mut rows = schema::schema().filter(|row| row.path.ends_with(&end));
-    let first = rows.next()?;
-    rows.next().is_none().then_some(first)
-}
-
-/// Value and origin; of a worker key without a worker's name, those of all workers that set it.
-fn in_force(merged: &Merged, worker: Option<&str>, path: &[&str], row: &Key) -> (String, String) {
-    let one = |document: &Document| match document.find(path) {
-        Some(item) => (literal(&item.value), item.at.to_string()),
-        None => (default_literal(row), "default".to_owned()),
-    };
-    if path.first() != Some(&"worker") {
-        return one(&merged.node);
-    }
-    if let Some(name) = worker {
-        return match merged.workers.get(name) {
-            Some(document) => one(document),
-            None => (String::new(), defined(merged, name)),
-        };
-    }
-    let set: Vec<_> = merged
-        .workers
-        .iter()
-        .filter(|(_, document)| document.find(path).is_some())
-        .map(|(name, document)| (name, one(document)))
-        .collect();
-    if set.is_empty() {
-        return (default_literal(row), "default".to_owned());
-    }
-    let join = |parts: Vec<String>| parts.join("; ");
-    (
-        join(set.iter().map(|(name, (value, _))| format!("{name}: {value}")).collect()),
-        join(set.iter().map(|(name, (_, origin))| format!("{name}: {origin}")).collect()),
-    )
 }
 
 fn dotted(path: &[&str]) -> String {

@@ -25,9 +25,11 @@ pub struct TemplateValues {
 enum Piece<'a> {
     Text(&'a str),
     Name(&'a str),
+    /// An opening brace that is never closed, and what follows it.
+    Unclosed(&'a str),
 }
 
-/// Puts the values in. The text has passed [`check`]; a name that is unknown anyway stays as written.
+/// Puts the values in. The text has been checked at load; a name that is unknown anyway stays as written.
 pub fn expand(text: &str, values: &TemplateValues) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(text) {
@@ -42,6 +44,10 @@ pub fn expand(text: &str, values: &TemplateValues) -> String {
             }
             Piece::Name("runtime_dir") => out.push_str(&values.runtime_dir),
             Piece::Name("gpus") => out.push_str(&values.gpus),
+            Piece::Unclosed(rest) => {
+                out.push('{');
+                out.push_str(rest);
+            }
             Piece::Name(other) => {
                 out.push('{');
                 out.push_str(other);
@@ -60,19 +66,21 @@ pub(super) fn wants_port(text: &str) -> bool {
 /// Refuses unknown names and unclosed braces.
 pub(super) fn check(text: &str) -> Result<(), String> {
     for piece in pieces(text) {
-        if let Piece::Name(name) = piece
-            && !NAMES.contains(&name)
-        {
-            return Err(format!(
-                "`{{{name}}}` is not known here; expected one of {{worker}} {{replica}} {{port}} {{runtime_dir}} \
-                 {{gpus}}, or `{{{{` for a literal brace"
-            ));
-        }
+        let found = match piece {
+            Piece::Text(_) => continue,
+            Piece::Name(name) if NAMES.contains(&name) => continue,
+            Piece::Name(name) => format!("`{{{name}}}` is not known here"),
+            Piece::Unclosed(rest) => format!("`{{{rest}` is never closed"),
+        };
+        return Err(format!(
+            "{found}; expected one of {{worker}} {{replica}} {{port}} {{runtime_dir}} {{gpus}}, or `{{{{` for a \
+             literal brace"
+        ));
     }
     Ok(())
 }
 
-/// Cuts the text; an opening brace that is never closed counts as a name that reaches to the end.
+/// Cuts the text at its braces.
 fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -86,7 +94,10 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
             }
         }
         if let Some(after) = rest.strip_prefix('{') {
-            let (name, next) = after.split_once('}').unwrap_or((after, ""));
+            let Some((name, next)) = after.split_once('}') else {
+                rest = "";
+                return Some(Piece::Unclosed(after));
+            };
             rest = next;
             return Some(Piece::Name(name));
         }

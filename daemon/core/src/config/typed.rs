@@ -1,6 +1,6 @@
 //! A written value read as what its key takes.
 
-use super::fragment::{Item, Origin, Value};
+use super::fragment::{Item, Origin, Table, Value};
 use super::schema::{self, Key, Kind};
 use super::types::{Rate, Share};
 use super::{template, units};
@@ -96,7 +96,7 @@ pub(super) fn read(key: &Key, item: &Item) -> Result<Typed, Vec<Fault>> {
 pub(super) fn default(key: &Key) -> Option<Typed> {
     let text = key.default?;
     let value = match (key.kind, text) {
-        (_, "{}") => Value::Table(BTreeMap::new()),
+        (_, "{}") => Value::Table(Table::default()),
         (_, "[]") => Value::List(Vec::new()),
         (Kind::Bool, _) => Value::Bool(text == "true"),
         (Kind::Integer { .. } | Kind::Number, _) => Value::Integer(text.parse().ok()?),
@@ -177,13 +177,13 @@ fn map(
     key: &Key,
     check_name: super::text::Check,
     check_value: super::text::Check,
-    table: &BTreeMap<String, Item>,
+    table: &Table,
 ) -> Result<Typed, Vec<Fault>> {
     let mut map = BTreeMap::new();
     let mut faults = Vec::new();
-    for (name, item) in table {
+    for (name, item) in table.iter() {
         let mut refuse = |at: &Origin, text: String| {
-            faults.push(Fault { at: at.clone(), below: Some(name.clone()), text });
+            faults.push(Fault { at: at.clone(), below: Some(name.to_owned()), text });
         };
         if let Err(text) = check_name(name) {
             refuse(&item.key, text);
@@ -192,7 +192,7 @@ fn map(
         match &item.value {
             Value::Text(text) => match checked(key, check_value, text) {
                 Ok(()) => {
-                    map.insert(name.clone(), text.clone());
+                    map.insert(name.to_owned(), text.clone());
                 }
                 Err(text) => refuse(&item.at, text),
             },
@@ -209,12 +209,12 @@ fn map(
     if faults.is_empty() { Ok(Typed::Map(map)) } else { Err(faults) }
 }
 
-fn directives(table: &BTreeMap<String, Item>) -> Result<Typed, Vec<Fault>> {
+fn directives(table: &Table) -> Result<Typed, Vec<Fault>> {
     let mut map = BTreeMap::new();
     let mut faults = Vec::new();
-    for (name, item) in table {
+    for (name, item) in table.iter() {
         let mut refuse = |at: &Origin, text: String| {
-            faults.push(Fault { at: at.clone(), below: Some(name.clone()), text });
+            faults.push(Fault { at: at.clone(), below: Some(name.to_owned()), text });
         };
         if let Err(text) = schema::check_directive(name) {
             refuse(&item.key, text);
@@ -235,7 +235,7 @@ fn directives(table: &BTreeMap<String, Item>) -> Result<Typed, Vec<Fault>> {
         };
         match values {
             Some(values) if values.iter().all(|v| super::text::plain(v).is_ok() && !v.contains('\n')) => {
-                map.insert(name.clone(), values);
+                map.insert(name.to_owned(), values);
             }
             Some(_) => refuse(&item.at, "expected a text on one line".to_owned()),
             None => refuse(

@@ -142,6 +142,23 @@ impl Key {
         }
     }
 
+    /// What is left of this key's path below `path`; `None` when it does not lead there. Called for every key of
+    /// every worker, so it splits nothing.
+    fn below(&self, path: &[&str]) -> Option<&'static str> {
+        let mut rest = self.path;
+        for segment in path {
+            if rest.is_empty() {
+                return None;
+            }
+            let after = rest
+                .strip_prefix(segment)
+                .filter(|after| after.is_empty() || after.starts_with('.'))
+                .or_else(|| rest.strip_prefix('*'))?;
+            rest = after.strip_prefix('.').unwrap_or(after);
+        }
+        Some(rest)
+    }
+
     /// Path by segments.
     pub(super) fn segments(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('.')
@@ -189,15 +206,11 @@ pub(super) enum Place {
 pub(super) fn lookup(keys: &'static [Key], path: &[&str]) -> Place {
     let mut section = false;
     for key in keys {
-        let mut wanted = key.segments();
-        let matches = path.iter().all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment));
-        if !matches {
-            continue;
+        match key.below(path) {
+            Some("") => return Place::Key(key),
+            Some(_) => section = true,
+            None => {}
         }
-        if wanted.next().is_none() {
-            return Place::Key(key);
-        }
-        section = true;
     }
     if section { Place::Section } else { Place::Unknown }
 }
@@ -206,13 +219,9 @@ pub(super) fn lookup(keys: &'static [Key], path: &[&str]) -> Place {
 pub(super) fn children(keys: &'static [Key], path: &[&str]) -> Vec<&'static str> {
     let mut names: Vec<_> = keys
         .iter()
-        .filter_map(|key| {
-            let mut wanted = key.segments();
-            path.iter()
-                .all(|segment| wanted.next().is_some_and(|w| w == "*" || w == *segment))
-                .then(|| wanted.next())
-                .flatten()
-        })
+        .filter_map(|key| key.below(path))
+        .filter_map(|rest| rest.split('.').next())
+        .filter(|name| !name.is_empty())
         .collect();
     names.sort_unstable();
     names.dedup();

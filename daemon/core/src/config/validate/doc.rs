@@ -44,7 +44,7 @@ impl<'a> Doc<'a> {
     /// Names of the tables below a path.
     pub(super) fn names(&self, path: &str) -> Vec<&'a str> {
         match self.item(path).map(|item| &item.value) {
-            Some(Value::Table(table)) => table.keys().map(String::as_str).collect(),
+            Some(Value::Table(table)) => table.iter().map(|(name, _)| name).collect(),
             _ => Vec::new(),
         }
     }

@@ -47,7 +47,13 @@ pub(super) fn dependencies(merged: &Merged, built: &BTreeMap<WorkerName, Built<'
 }
 
 /// Teams exist, form no circle and are not over their number (SUP-02, SUP-08).
-pub(super) fn teams(doc: &Doc<'_>, config: &Config, built: &BTreeMap<WorkerName, Built<'_>>, report: &mut Report) {
+pub(super) fn teams(
+    doc: &Doc<'_>,
+    config: &Config,
+    built: &BTreeMap<WorkerName, Built<'_>>,
+    placed: &[&Built<'_>],
+    report: &mut Report,
+) {
     let mut edges: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, team) in &config.teams {
         let Some(parent) = &team.parent else {
@@ -75,15 +81,16 @@ pub(super) fn teams(doc: &Doc<'_>, config: &Config, built: &BTreeMap<WorkerName,
             report.warning(doc, "worker.team", text);
         }
     }
-    sizes(doc, config, built, report);
+    sizes(doc, config, placed, report);
 }
 
-fn sizes(doc: &Doc<'_>, config: &Config, built: &BTreeMap<WorkerName, Built<'_>>, report: &mut Report) {
+fn sizes(doc: &Doc<'_>, config: &Config, placed: &[&Built<'_>], report: &mut Report) {
     for (name, team) in &config.teams {
         let Some(most) = team.max_workers else {
             continue;
         };
-        let members: Vec<_> = built.values().filter(|b| line(config, &b.worker.team).contains(&name)).collect();
+        let mut members: Vec<_> = placed.iter().filter(|b| line(config, &b.worker.team).contains(&name)).collect();
+        members.sort_by_key(|b| &b.worker.name);
         let total: u64 = members.iter().map(|b| u64::from(b.worker.replicas)).sum();
         let trusted = members.iter().all(|b| !b.doc.is_bad("worker.replicas"));
         if total > u64::from(most) && trusted {

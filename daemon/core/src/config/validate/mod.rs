@@ -37,8 +37,9 @@ pub(super) fn validate(merged: &Merged, host: &HostFacts, out: &mut Vec<Diagnost
         }
     }
     graph::dependencies(merged, &built, &mut report);
-    graph::teams(&node_doc, &config, &built, &mut report);
-    placement::check(&node_doc, &config, host, &built, &mut report);
+    let placed = placement::placed(&config, &built, &mut report);
+    graph::teams(&node_doc, &config, &built, &placed, &mut report);
+    placement::check(&node_doc, &config, host, &placed, &mut report);
 
     out.extend(report.diagnostics);
     config.workers = built.into_iter().map(|(name, built)| (name, Arc::new(built.worker))).collect();

@@ -9,18 +9,21 @@ use crate::config::{HostFacts, address};
 use crate::ids::WorkerName;
 use std::collections::BTreeMap;
 
-/// Checks all of it.
-pub(super) fn check(
-    node: &Doc<'_>,
+/// The workers that belong on this node, in the order of starting; what keeps the others off is a warning each.
+pub(super) fn placed<'a>(
     config: &Config,
-    host: &HostFacts,
-    built: &BTreeMap<WorkerName, Built<'_>>,
+    built: &'a BTreeMap<WorkerName, Built<'a>>,
     report: &mut Report,
-) {
-    let mut placed: Vec<&Built<'_>> = built.values().filter(|built| belongs(config, built, report)).collect();
+) -> Vec<&'a Built<'a>> {
+    let mut placed: Vec<_> = built.values().filter(|built| belongs(config, built, report)).collect();
     placed.sort_by_key(|built| built.worker.order);
-    room(config, host, &placed, report);
-    ports(node, config, &placed, report);
+    placed
+}
+
+/// Checks that there is room for all of them, and a port.
+pub(super) fn check(node: &Doc<'_>, config: &Config, host: &HostFacts, placed: &[&Built<'_>], report: &mut Report) {
+    room(config, host, placed, report);
+    ports(node, config, placed, report);
 }
 
 /// A worker that does not belong here is shown as unplaceable by the core, and is no mistake (SUP-05, SUP-06).

@@ -48,7 +48,8 @@ fn requests(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     }
 }
 
-/// The backoff must be able to grow, and the breaker to open (SUP-10, CBR-02).
+/// The backoff must be able to grow (SUP-10). A breaker that cannot open does no harm, but says less than was meant
+/// (CBR-02).
 fn backoff(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     let backoff = &worker.restart.backoff;
     let cap = "worker.restart.backoff.cap";
@@ -76,8 +77,7 @@ fn backoff(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
             doc.side(window),
             doc.side(failures),
         );
-        let others = [failures, base, cap, "worker.restart.backoff.first"];
-        report.error(doc, window, &others, text);
+        report.warning(doc, window, text);
     }
 }
 

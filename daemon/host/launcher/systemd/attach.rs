@@ -1,0 +1,284 @@
+//! Finding units again: at start, on demand, after the bus or PID 1 has been away. Signals of the gap are lost, so
+//! everything is read anew.
+
+use super::MissedQuery;
+use super::engine::{Done, Engine, Link};
+use super::ops::Tools;
+use super::render::FINGERPRINT;
+use super::unit::{Life, Unit, unknown};
+use crate::bus::systemd1::{Systemd, SystemdError, UnitState};
+use futures_util::StreamExt;
+use reeve_core::{ExitInfo, LauncherEvent, ReplicaId, RunId};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+/// Readings under way at once.
+const READS_AT_ONCE: usize = 32;
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// The absolute cgroup path, where there is a v2 hierarchy.
+pub(super) fn cgroup(below: &str) -> Option<String> {
+    const MOUNT: &str = "/sys/fs/cgroup";
+    let v2 = Path::new(MOUNT).join("cgroup.controllers").exists();
+    (v2 && !below.is_empty()).then(|| format!("{MOUNT}{below}"))
+}
+
+async fn subscribed(systemd: Systemd) -> Result<Link, SystemdError> {
+    let signals = systemd.subscribe().await?;
+    Ok((systemd, signals))
+}
+
+/// A connection with its signals, now.
+pub(super) async fn link(first: Option<Systemd>) -> Done {
+    let systemd = match first {
+        Some(systemd) => Ok(systemd),
+        None => Systemd::connect().await,
+    };
+    let linked = match systemd {
+        Ok(systemd) => subscribed(systemd).await,
+        Err(error) => Err(error),
+    };
+    match linked {
+        Ok(link) => Done::Linked(Box::new(link)),
+        Err(error) => Done::Away(error.to_string()),
+    }
+}
+
+async fn read_one(
+    tools: &Tools,
+    name: String,
+    referenced: bool,
+) -> Result<Option<(ReplicaId, UnitState)>, SystemdError> {
+    let Some(replica) = ReplicaId::from_unit(&name) else {
+        return Ok(None);
+    };
+    // First the reference, so that the unit cannot go between the reading and the use of it.
+    if !referenced {
+        match tools.systemd.ref_unit(&name).await {
+            Err(SystemdError::Refused { .. }) => return Ok(None),
+            other => other?,
+        }
+    }
+    let state = tools.systemd.unit_properties(&name).await?;
+    // Somebody else's unit may have a name like ours.
+    let ours = state.transient && state.slice.starts_with("reeve");
+    if !ours {
+        if !referenced {
+            tools.systemd.unref_unit(&name).await?;
+        }
+        return Ok(None);
+    }
+    Ok(Some((replica, state)))
+}
+
+async fn read_all(tools: Tools, referenced: BTreeSet<ReplicaId>) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
+    let names = tools.systemd.list_units_by_patterns(&["reeve-*.service"]).await?;
+    let reads: Vec<_> = futures_util::stream::iter(names)
+        .map(|name| {
+            let held = ReplicaId::from_unit(&name).is_some_and(|r| referenced.contains(&r));
+            read_one(&tools, name, held)
+        })
+        .buffer_unordered(READS_AT_ONCE)
+        .collect()
+        .await;
+    reads.into_iter().filter_map(Result::transpose).collect()
+}
+
+impl Engine {
+    /// The bus is gone.
+    pub(super) fn lost(&mut self) {
+        self.pause();
+        self.signals = None;
+        self.link = None;
+        for unit in self.units.values_mut() {
+            unit.referenced = false;
+        }
+        self.work.push(Box::pin(link(None)));
+    }
+
+    /// It is still not there: tried again, less and less often.
+    pub(super) fn away(&mut self, why: String) {
+        (self.surroundings.health)(Some(format!("systemd cannot be reached: {why}")));
+        self.delay = (self.delay * 2).clamp(RETRY_FIRST, RETRY_MOST);
+        let delay = self.delay;
+        self.work.push(Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            link(None).await
+        }));
+    }
+
+    /// The bus is there, for the first time or again.
+    pub(super) fn linked(&mut self, (systemd, signals): Link) {
+        let tools = match &self.last {
+            Some(tools) => tools.reconnected(systemd),
+            None => Tools::new(systemd, self.board.clone()),
+        };
+        let first = self.last.is_none();
+        self.last = Some(tools.clone());
+        self.link = Some(tools);
+        self.signals = Some(signals);
+        for (slice, limits) in self.teams.clone() {
+            self.team(slice, limits);
+        }
+        if first && !self.wanted {
+            return self.opened();
+        }
+        self.resync();
+    }
+
+    /// PID 1 is replacing itself: nothing is begun, and what is under way will be repeated.
+    pub(super) fn pause(&mut self) {
+        self.open = false;
+        self.generation += 1;
+        self.board.lose_all();
+    }
+
+    /// Signals may have been missed: nothing is begun until everything has been read anew.
+    pub(super) fn resync(&mut self) {
+        self.pause();
+        self.survey();
+    }
+
+    fn opened(&mut self) {
+        self.open = true;
+        self.delay = Duration::ZERO;
+        (self.surroundings.health)(None);
+        let all: Vec<ReplicaId> = self.units.keys().cloned().collect();
+        all.iter().for_each(|replica| self.pump(replica));
+    }
+
+    /// Looks at all units; while the bus is away that follows by itself.
+    pub(super) fn survey(&mut self) {
+        let Some(tools) = self.link.clone() else {
+            return;
+        };
+        let held = self.units.iter().filter(|(_, unit)| unit.referenced);
+        let referenced = held.map(|(replica, _)| replica.clone()).collect();
+        let (generation, since, delay) = (self.generation, self.heard, self.delay);
+        self.work.push(Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            Done::Read(generation, since, read_all(tools, referenced).await)
+        }));
+    }
+
+    /// All units have been read: takes them over, and asks the journal for what happened before.
+    pub(super) fn read(
+        &mut self,
+        generation: u64,
+        since: u64,
+        result: Result<Vec<(ReplicaId, UnitState)>, SystemdError>,
+    ) {
+        if generation != self.generation || self.link.is_none() {
+            return;
+        }
+        let listed = match result {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.delay = (self.delay * 2).clamp(RETRY_FIRST, RETRY_MOST);
+                (self.surroundings.health)(Some(format!("units cannot be listed: {error}")));
+                return self.survey();
+            }
+        };
+        let found: BTreeSet<ReplicaId> = listed.iter().map(|(r, _)| r.clone()).collect();
+        let gone = |(replica, unit): (&ReplicaId, &Unit)| {
+            let heard_of = unit.heard > since;
+            (!heard_of && !unit.starting && !found.contains(replica)).then(|| replica.clone())
+        };
+        let gone: Vec<ReplicaId> = self.units.iter().filter_map(gone).collect();
+        gone.iter().for_each(|replica| self.removed(replica));
+        let mut questions = Vec::new();
+        for (replica, state) in listed {
+            let unit = self.units.entry(replica.clone()).or_default();
+            take(unit, state, since);
+            let present = unit.invocation();
+            let known = unit.run.map(|run| run.id);
+            let query =
+                MissedQuery { replica: replica.clone(), known, present, restarts: unit.part.restarts.unwrap_or(0) };
+            let ask = present.is_some() && present != known && !unit.starting && !unit.resumes();
+            if ask {
+                // Silent until the journal has answered.
+                unit.ours = false;
+            }
+            let missed = ask.then(|| (self.surroundings.missed)(query));
+            questions.push(async move {
+                match missed {
+                    Some(missed) => (replica, missed.await),
+                    None => (replica, Vec::new()),
+                }
+            });
+        }
+        self.work.push(Box::pin(async move {
+            let answers = futures_util::future::join_all(questions).await;
+            Done::Answered(generation, answers)
+        }));
+    }
+
+    /// The journal has answered: the core hears of every run.
+    pub(super) fn answered(&mut self, generation: u64, answers: Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>) {
+        if generation != self.generation {
+            return;
+        }
+        for (replica, missed) in answers {
+            let Some(unit) = self.units.get_mut(&replica) else {
+                continue;
+            };
+            unit.ours = true;
+            let mut events = Vec::new();
+            match (unit.run, unit.invocation()) {
+                _ if unit.starting || unit.resumes() => {}
+                (_, None) => {}
+                (Some(run), Some(id)) if run.id == id => {
+                    if unit.life() != Life::Ended && !run.over {
+                        events.push(LauncherEvent::Found(unit.found(&replica, id, missed)));
+                    }
+                }
+                (_, Some(_)) if unit.life() == Life::Ended && unit.empty() => {}
+                (before, Some(id)) => {
+                    let told = |id| missed.iter().any(|(run, _)| *run == id);
+                    if let Some(run) = before.filter(|run| !run.over && !told(run.id)) {
+                        events.push(unit.exited(&replica, run.id, unknown()));
+                        unit.unrecorded = None;
+                    }
+                    events.push(LauncherEvent::Found(unit.found(&replica, id, missed)));
+                }
+            }
+            events.into_iter().for_each(|event| self.send(event));
+            self.changed(&replica);
+        }
+        self.wanted = false;
+        self.send(LauncherEvent::ListComplete);
+        if !self.open {
+            self.opened();
+        }
+    }
+
+    /// The unit is gone with a run nobody saw end: the journal may know.
+    pub(super) fn look_for(&mut self, replica: &ReplicaId, run: RunId) {
+        let missed = (self.surroundings.missed)(MissedQuery {
+            replica: replica.clone(),
+            known: Some(run),
+            present: None,
+            restarts: 0,
+        });
+        let replica = replica.clone();
+        self.work.push(Box::pin(async move { Done::Vanished(replica, run, missed.await) }));
+    }
+}
+
+/// Takes over a reading, as far as no signal has said something newer since it began.
+fn take(unit: &mut Unit, state: UnitState, since: u64) {
+    if unit.heard <= since {
+        unit.part.update(state.part);
+        unit.loaded = true;
+    }
+    unit.referenced = true;
+    let fingerprint = |e: &String| e.strip_prefix(FINGERPRINT).map(str::to_owned);
+    unit.fingerprint = state.environment.iter().find_map(fingerprint);
+    unit.cut = state.ip_denied;
+    unit.stop = Some((state.kill_signal, Duration::from_micros(state.timeout_stop_usec)));
+    if !state.control_group.is_empty() {
+        unit.cgroup = cgroup(&state.control_group);
+    }
+}

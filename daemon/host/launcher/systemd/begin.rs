@@ -1,0 +1,154 @@
+//! Beginning an operation: what it means in the unit's present state.
+
+use super::engine::{Done, Engine, Output};
+use super::ops::{Op, Tools, Way};
+use super::render::{self, Rendered};
+use super::unit::{Life, Unit};
+use crate::bus::systemd1::{Property, SystemdError};
+use reeve_core::ReplicaId;
+use std::future::Future;
+use std::pin::Pin;
+
+type Plain = Pin<Box<dyn Future<Output = Result<(), SystemdError>> + Send>>;
+
+impl Engine {
+    /// Begins an operation; `Some` when there is nothing to wait for.
+    pub(super) fn begin(&mut self, tools: &Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
+        let unit = self.units.get_mut(replica)?;
+        let name = replica.unit();
+        let frozen = unit.frozen();
+        let nothing = |op| Some(Done::Op(replica.clone(), op, Output::Plain(Ok(()))));
+        let tools = tools.clone();
+        let plain: Plain = match op {
+            Op::Start { .. } => return self.begin_start(tools, replica, op),
+            Op::Signal { run, .. } | Op::Stop { run, .. } | Op::Kill(run) if !unit.lives(run) => {
+                return nothing(op);
+            }
+            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. } if !unit.lives(run) => {
+                let ended = SystemdError::Refused { name: String::new(), text: format!("run {run} has ended") };
+                return Some(Done::Op(replica.clone(), op, Output::Plain(Err(ended))));
+            }
+            Op::Signal { signal, whole, .. } => {
+                Box::pin(async move { tools.systemd.kill_unit(&name, whole, signal).await })
+            }
+            Op::Stop { run, signal, grace } => {
+                unit.down = true;
+                let differs = unit.stop.is_some_and(|(own, patience)| own != signal || patience < grace);
+                let replica = replica.clone();
+                self.work.push(Box::pin(async move {
+                    tokio::time::sleep(grace).await;
+                    Done::Grace(replica, run)
+                }));
+                Box::pin(async move { tools.stop(&name, frozen, differs.then_some(signal)).await })
+            }
+            Op::Kill(_) => {
+                unit.down = true;
+                Box::pin(async move { tools.kill(&name, frozen).await })
+            }
+            Op::Disarm => {
+                unit.down = true;
+                if !unit.armed() {
+                    return nothing(op);
+                }
+                Box::pin(async move { tools.disarm(&name).await })
+            }
+            Op::Forget => {
+                if !unit.loaded {
+                    return nothing(op);
+                }
+                Box::pin(async move {
+                    if frozen {
+                        tools.systemd.thaw(&name).await?;
+                    }
+                    tools.clear(&name).await
+                })
+            }
+            Op::Freeze(_) => Box::pin(async move { tools.freeze(&name).await }),
+            Op::Thaw(_) if !frozen => return nothing(op),
+            Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
+            Op::Network { deny, .. } => {
+                let properties =
+                    if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
+            }
+            Op::Limits { limits, .. } => {
+                let properties = render::limits(&limits);
+                Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
+            }
+        };
+        let replica = replica.clone();
+        self.work.push(Box::pin(async move {
+            let result = plain.await;
+            Done::Op(replica, op, Output::Plain(result))
+        }));
+        None
+    }
+
+    fn begin_start(&mut self, tools: Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
+        let Op::Start { spec, socket, resumed, .. } = &op else {
+            return None;
+        };
+        let refused = |op, text| {
+            let error = SystemdError::Refused { name: String::new(), text };
+            Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
+        };
+        let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
+            Ok(rendered) => rendered,
+            Err(text) => return refused(op, text),
+        };
+        let unit = self.units.get_mut(replica)?;
+        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint);
+        let another = unit.invocation() != unit.run.map(|run| run.id);
+        let life = unit.life();
+        if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
+            // The dead-man timer was quicker, or this start was carried out before the bus went.
+            unit.next = Some(rendered);
+            let done = Output::Start(Ok("done".to_owned()));
+            return Some(Done::Op(replica.clone(), op, done));
+        }
+        if let Some(run) = unit.run.filter(|run| !run.over && life == Life::Live) {
+            // Its end comes first, with a record of its own.
+            let stop = Op::Stop { run: run.id, signal: spec.stop_signal, grace: spec.stop_timeout };
+            unit.busy = false;
+            unit.queue.push_front(op);
+            unit.queue.push_front(stop);
+            return None;
+        }
+        let way = match (unit.loaded, same) {
+            (false, _) => Way::Fresh,
+            (true, true) if life == Life::Ended => Way::Again,
+            (true, _) => Way::Replace,
+        };
+        let adjust = adjust(unit, &rendered, way);
+        unit.starting = true;
+        unit.down = false;
+        let name = replica.unit();
+        let replica = replica.clone();
+        unit.next = Some(Rendered {
+            properties: Vec::new(),
+            limits: rendered.limits.clone(),
+            network: rendered.network.clone(),
+            fingerprint: rendered.fingerprint.clone(),
+        });
+        self.work.push(Box::pin(async move {
+            let result = tools.start(&name, way, rendered, adjust).await;
+            Done::Op(replica, op, Output::Start(result))
+        }));
+        None
+    }
+}
+
+/// What has to be set on a unit that is used again: limits that were changed while it lived, a network that was cut.
+fn adjust(unit: &Unit, rendered: &Rendered, way: Way) -> Vec<Property> {
+    let mut all = Vec::new();
+    if way != Way::Again {
+        return all;
+    }
+    if unit.limits.as_ref() != Some(&rendered.limits) {
+        all.extend(rendered.limits.iter().cloned());
+    }
+    if unit.cut {
+        all.extend(rendered.network.iter().cloned());
+    }
+    all
+}

@@ -1,0 +1,211 @@
+//! What is done to one unit, each as a short conversation with PID 1.
+//!
+//! An operation that ends with [`SystemdError::Lost`] may or may not have been carried out: the launcher looks again and
+//! repeats it, so each has to be harmless when repeated.
+
+use super::board::Board;
+use super::render::{self, Rendered};
+use crate::bus::systemd1::{Property, Systemd, SystemdError};
+use reeve_core::config::Resources;
+use reeve_core::effect::RunSpec;
+use reeve_core::{RunId, StartToken};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Starts under way at once. More only makes a queue inside the bus daemon, whose limits per connection are finite.
+const STARTS_AT_ONCE: usize = 32;
+/// How long a unit may take to unload once nothing holds it.
+const UNLOAD: Duration = Duration::from_secs(2);
+const UNLOAD_TRIES: usize = 5;
+
+/// One thing to do to a unit.
+#[derive(Debug)]
+pub(super) enum Op {
+    Start {
+        token: StartToken,
+        spec: Arc<RunSpec>,
+        socket: Option<PathBuf>,
+        /// Begun once, then the bus went.
+        resumed: bool,
+    },
+    Signal {
+        run: RunId,
+        signal: i32,
+        whole: bool,
+    },
+    Stop {
+        run: RunId,
+        signal: i32,
+        grace: Duration,
+    },
+    Kill(RunId),
+    Disarm,
+    Forget,
+    Freeze(RunId),
+    Thaw(RunId),
+    Network {
+        run: RunId,
+        deny: bool,
+    },
+    Limits {
+        run: RunId,
+        limits: Resources,
+    },
+}
+
+impl Op {
+    /// Erases the status of the last run, hence waits until that is on disk.
+    pub fn erases(&self) -> bool {
+        matches!(self, Op::Start { .. } | Op::Disarm | Op::Forget)
+    }
+}
+
+/// How a unit is to be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// There is none of that name.
+    Fresh,
+    /// It is loaded, ended and the same: again.
+    Again,
+    /// It is loaded and different: away with it first.
+    Replace,
+}
+
+/// What all operations share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Tools {
+    pub systemd: Systemd,
+    pub board: Board,
+    slots: Arc<Semaphore>,
+    /// Optional properties that this systemd does not know.
+    unknown: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+type Done<T> = Result<T, SystemdError>;
+
+/// Errors that only say that nothing is left to do.
+fn gone<T: Default>(result: Done<T>) -> Done<T> {
+    match result {
+        Err(e) if matches!(e.kind(), "NoSuchUnit" | "NoSuchProcess" | "NotReferenced") => Ok(T::default()),
+        other => other,
+    }
+}
+
+impl Tools {
+    pub fn new(systemd: Systemd, board: Board) -> Self {
+        Self { systemd, board, slots: Arc::new(Semaphore::new(STARTS_AT_ONCE)), unknown: Arc::default() }
+    }
+
+    /// The same over another connection.
+    pub fn reconnected(&self, systemd: Systemd) -> Self {
+        Self { systemd, ..self.clone() }
+    }
+
+    async fn job(&self, job: Done<String>) -> Done<String> {
+        self.board.job(job?).await
+    }
+
+    /// Starts the unit; the result of the job.
+    pub async fn start(&self, unit: &str, way: Way, unit_is: Rendered, adjust: Vec<Property>) -> Done<String> {
+        // Never closed.
+        let _slot = self.slots.acquire().await;
+        if way == Way::Again {
+            if !adjust.is_empty() {
+                self.systemd.set_unit_properties(unit, &adjust).await?;
+            }
+            match self.job(self.systemd.restart_unit(unit).await).await {
+                Err(e) if e.kind() == "NoSuchUnit" => {}
+                other => return other,
+            }
+        }
+        if way == Way::Replace {
+            self.clear(unit).await?;
+        }
+        let mut tries = 0;
+        loop {
+            match self.make(unit, &unit_is).await {
+                Err(e) if e.kind() == "UnitExists" && tries < UNLOAD_TRIES => {
+                    tries += 1;
+                    let unloaded = self.board.unload(unit);
+                    self.clear(unit).await?;
+                    // Whether it was unloaded or the time is up: trying tells.
+                    let _ = timeout(UNLOAD, unloaded).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn make(&self, unit: &str, unit_is: &Rendered) -> Done<String> {
+        loop {
+            let mut properties: Vec<Property> = {
+                let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+                let known = |p: &&Property| !unknown.contains(p.name.as_str());
+                unit_is.properties.iter().filter(known).cloned().collect()
+            };
+            properties.push(Property::new("AddRef", true));
+            let job = self.systemd.start_transient_unit(unit, &properties).await;
+            let Err(SystemdError::Refused { text, .. }) = &job else {
+                return self.job(job).await;
+            };
+            // An unknown property is refused by name.
+            let Some(name) = render::OPTIONAL.iter().find(|name| text.contains(**name)) else {
+                return self.job(job).await;
+            };
+            if !properties.iter().any(|p| p.name == **name) {
+                return self.job(job).await;
+            }
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.insert(name);
+        }
+    }
+
+    /// Stops it and lets go of it, so that PID 1 unloads it.
+    pub async fn clear(&self, unit: &str) -> Done<()> {
+        gone(self.job(self.systemd.stop_unit(unit).await).await)?;
+        gone(self.systemd.reset_failed(unit).await)?;
+        gone(self.systemd.unref_unit(unit).await)
+    }
+
+    /// No dead-man restart.
+    pub async fn disarm(&self, unit: &str) -> Done<()> {
+        gone(self.job(self.systemd.stop_unit(unit).await).await).map(drop)
+    }
+
+    async fn thaw_if(&self, unit: &str, frozen: bool) -> Done<()> {
+        if frozen {
+            gone(self.systemd.thaw(unit).await)?;
+        }
+        Ok(())
+    }
+
+    /// PID 1's own stop, or only the signal when PID 1 would send another one or be less patient.
+    pub async fn stop(&self, unit: &str, frozen: bool, signal: Option<i32>) -> Done<()> {
+        self.thaw_if(unit, frozen).await?;
+        match signal {
+            Some(signal) => gone(self.systemd.kill_unit(unit, false, signal).await),
+            None => gone(self.systemd.stop_unit(unit).await).map(drop),
+        }
+    }
+
+    /// SIGKILL to all.
+    pub async fn kill(&self, unit: &str, frozen: bool) -> Done<()> {
+        self.thaw_if(unit, frozen).await?;
+        gone(self.systemd.kill_unit(unit, true, libc::SIGKILL).await)
+    }
+
+    /// Freezes, where the host can.
+    pub async fn freeze(&self, unit: &str) -> Done<()> {
+        if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            return Err(SystemdError::Refused {
+                name: "NotSupported".to_owned(),
+                text: "this host has cgroup v1, which systemd cannot freeze".to_owned(),
+            });
+        }
+        self.systemd.freeze(unit).await
+    }
+}

@@ -1,0 +1,279 @@
+//! From a [`RunSpec`] to the properties of its unit. Pure: the same specification gives the same unit.
+
+use super::super::TeamLimits;
+use super::sandbox;
+use super::values::any_address;
+use crate::bus::systemd1::{Property, Value};
+use crate::host::launcher::DEFAULT_USER;
+use crate::host::paths::Paths;
+use reeve_core::config::{Resources, RestartPolicy};
+use reeve_core::effect::RunSpec;
+use reeve_core::{ReplicaId, TeamName};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// Tells a unit's specification to the daemon that finds it.
+pub(super) const FINGERPRINT: &str = "REEVE_UNIT=";
+/// Left out when this systemd does not know them.
+pub(super) const OPTIONAL: &[&str] = &["MemoryPressureWatch"];
+
+/// A unit to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Rendered {
+    /// All of it.
+    pub properties: Vec<Property>,
+    /// Of these the limits, which may change while the unit lives; said also where there is none.
+    pub limits: Vec<Property>,
+    /// The network as the definition wants it.
+    pub network: Vec<Property>,
+    /// Equal for equal properties, limits aside: such a unit may be started again as it is.
+    pub fingerprint: String,
+}
+
+/// `reeve-<parent>-<team>.slice`: systemd nests slices at each `-`, so those inside names are escaped.
+pub(super) fn slice(team: &TeamName, parents: &[TeamName]) -> String {
+    let mut name = "reeve".to_owned();
+    for part in parents.iter().chain([team]) {
+        name.push('-');
+        name.push_str(&part.as_str().replace('-', "\\x2d"));
+    }
+    name + ".slice"
+}
+
+/// Where the unit's cgroup is below the mount.
+pub(super) fn control_group(slice: &str, unit: &str) -> String {
+    let stem = slice.strip_suffix(".slice").unwrap_or(slice);
+    let mut path = String::new();
+    for (end, _) in stem.match_indices('-').chain([(stem.len(), "")]) {
+        if let Some(outer) = stem.get(..end) {
+            path.push('/');
+            path.push_str(outer);
+            path.push_str(".slice");
+        }
+    }
+    format!("{path}/{unit}")
+}
+
+/// The limits of a run, all of them: what is not limited is said to be so.
+pub(super) fn limits(of: &Resources) -> Vec<Property> {
+    /// CGROUP_WEIGHT_INVALID: the kernel's default.
+    const DEFAULT_WEIGHT: u64 = u64::MAX;
+    let none = u64::MAX;
+    let quota = of.cpu_limit.map_or(none, |c| c.saturating_mul(10_000));
+    let weight = of.cpu_request.map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
+    let max = of.memory_limit.unwrap_or(none);
+    // Slows the worker down and reclaims before the kernel has to kill.
+    let high = of.memory_limit.map_or(none, |m| m - m / 10);
+    vec![
+        Property::new("CPUQuotaPerSecUSec", quota),
+        Property::new("CPUWeight", weight),
+        Property::new("MemoryMax", max),
+        Property::new("MemoryHigh", high),
+        Property::new("MemoryLow", of.memory_request.unwrap_or(0)),
+        Property::new("TasksMax", of.tasks_max.unwrap_or(none)),
+    ]
+}
+
+/// What a team's slice may use; what is not limited is said to be so.
+pub(super) fn team(limits: &TeamLimits) -> Vec<Property> {
+    let quota = limits.cpu_quota.map(|c| c.saturating_mul(10_000));
+    vec![
+        Property::new("CPUQuotaPerSecUSec", quota.unwrap_or(u64::MAX)),
+        Property::new("MemoryMax", limits.memory_max.unwrap_or(u64::MAX)),
+        Property::new("TasksMax", limits.tasks_max.unwrap_or(u64::MAX)),
+    ]
+}
+
+/// The unit for a run. Err: what in the definition cannot be.
+pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Rendered, String> {
+    let mut all = lifecycle(spec)?;
+    all.extend(identity(spec));
+    all.extend(logging(spec));
+    all.extend(environment(spec, socket, paths));
+    let network = network(spec)?;
+    all.extend(confinement(spec, socket, paths)?);
+    let mut hash = Sha256::new();
+    hash.update(format!("{all:?}"));
+    let fingerprint: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+    for property in &mut all {
+        if let ("Environment", Value::Texts(list)) = (property.name.as_str(), &mut property.value) {
+            list.push(format!("{FINGERPRINT}{fingerprint}"));
+        }
+    }
+    let limits = limits(&spec.limits);
+    // What is not limited is left to the host's own defaults.
+    all.extend(limits.iter().filter(|p| p.value != Value::U64(u64::MAX)).cloned());
+    Ok(Rendered { properties: all, limits, network, fingerprint })
+}
+
+fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
+    let program = spec.exec.first().ok_or("worker.exec: empty")?;
+    if !program.starts_with('/') {
+        return Err(format!("worker.exec: {program:?} is not an absolute path"));
+    }
+    let restart = match (spec.policy, spec.unsupervised_after) {
+        (_, None) | (RestartPolicy::Never, _) => "no",
+        (RestartPolicy::Always, _) => "always",
+        (RestartPolicy::OnFailure, _) => "on-failure",
+    };
+    // A `$` in an argument is the worker's own, on both launchers. ExecStartEx could say so with a flag, but systemd 252
+    // writes it into the unit's file under a key that it does not know when it reads the file back at a reload.
+    let arguments = spec.exec.iter().map(|a| a.replace('$', "$$")).collect();
+    let command = (program.clone(), arguments, false);
+    let usec = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+    Ok(vec![
+        Property::new("Type", "exec"),
+        Property::new("NotifyAccess", "none"),
+        Property::new("ExecStart", Value::Commands(vec![command])),
+        Property::new("Restart", restart),
+        Property::new("RestartUSec", usec(spec.unsupervised_after.unwrap_or_default())),
+        Property::new("StartLimitIntervalUSec", 0u64),
+        Property::new("RestartPreventExitStatus", Value::Statuses(vec![77, 78], vec![])),
+        // Keeps how it ended; with Restart=always it would swallow the restart after a clean end.
+        Property::new("RemainAfterExit", restart != "always"),
+        Property::new("KillMode", "mixed"),
+        Property::new("KillSignal", spec.stop_signal),
+        Property::new("TimeoutStopUSec", usec(spec.stop_timeout)),
+        Property::new("OOMPolicy", "kill"),
+    ])
+}
+
+fn identity(spec: &RunSpec) -> Vec<Property> {
+    let mut all = vec![
+        Property::new("Description", format!("Reeve worker {}", spec.replica)),
+        Property::new("Slice", slice(&spec.team, &spec.team_parents)),
+    ];
+    let dynamic = spec
+        .sandbox
+        .get("DynamicUser")
+        .and_then(|v| v.first())
+        .is_some_and(|v| matches!(v.as_str(), "yes" | "true" | "on" | "1"));
+    match &spec.user {
+        Some(user) => all.push(Property::new("User", user.as_str())),
+        // systemd then names it after the unit.
+        None if dynamic => {}
+        None => all.push(Property::new("User", DEFAULT_USER)),
+    }
+    if let Some(group) = &spec.group {
+        all.push(Property::new("Group", group.as_str()));
+    }
+    if let Some(folder) = &spec.working_directory {
+        all.push(Property::new("WorkingDirectory", folder.as_str()));
+    }
+    all
+}
+
+fn logging(spec: &RunSpec) -> Vec<Property> {
+    let ReplicaId { worker, index } = &spec.replica;
+    let fields =
+        [format!("REEVE_WORKER={worker}"), format!("REEVE_REPLICA={index}"), format!("REEVE_TEAM={}", spec.team)];
+    vec![
+        Property::new("StandardOutput", "journal"),
+        Property::new("StandardError", "journal"),
+        Property::new("SyslogIdentifier", worker.as_str()),
+        Property::new("LogExtraFields", Value::Blobs(fields.into_iter().map(String::into_bytes).collect())),
+    ]
+}
+
+fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Property> {
+    let mut list: Vec<String> = spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if let Some(socket) = socket {
+        list.push(format!("NOTIFY_SOCKET={}", socket.display()));
+    }
+    if let Some(span) = spec.watchdog {
+        list.push(format!("WATCHDOG_USEC={}", span.as_micros()));
+    }
+    let mut all = vec![Property::new("Environment", list)];
+    if let Some(file) = &spec.environment_file {
+        let (file, missing) = match file.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (file.as_str(), false),
+        };
+        all.push(Property::new("EnvironmentFiles", Value::Files(vec![(file.to_owned(), missing)])));
+    }
+    if !spec.credentials.is_empty() {
+        // A name without a path is looked up in systemd's credential stores.
+        let source = |name: &String| {
+            let own = paths.etc.join("credentials").join(name);
+            let path = if own.exists() { own.display().to_string() } else { name.clone() };
+            (name.clone(), path)
+        };
+        all.push(Property::new("LoadCredential", Value::Pairs(spec.credentials.iter().map(source).collect())));
+    }
+    all
+}
+
+const NETWORK: [&str; 2] = ["IPAddressAllow", "IPAddressDeny"];
+
+/// Both lists as the definition says, empty ones included, so that setting them undoes a cut.
+fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
+    let mut all = Vec::new();
+    for key in NETWORK {
+        let said = spec.sandbox.get(key).map_or(&[][..], Vec::as_slice);
+        all.push(Property::new(key, Value::Addresses(vec![])));
+        all.extend(sandbox::properties_of(key, said)?);
+    }
+    Ok(if all.len() == NETWORK.len() { open() } else { all })
+}
+
+/// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.
+pub(super) fn open() -> Vec<Property> {
+    vec![
+        Property::new("IPAddressAllow", Value::Addresses(any_address())),
+        Property::new("IPAddressDeny", Value::Addresses(vec![])),
+    ]
+}
+
+/// Nothing comes in or goes out.
+pub(super) fn cut_off() -> Vec<Property> {
+    vec![
+        Property::new("IPAddressAllow", Value::Addresses(vec![])),
+        Property::new("IPAddressDeny", Value::Addresses(any_address())),
+    ]
+}
+
+fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
+    let runtime = paths.runtime_dir(&spec.replica);
+    let mut without = Vec::new();
+    // A private /tmp would hide what the worker needs there.
+    let needed = [
+        spec.working_directory.as_deref().map(Path::new),
+        spec.exec.first().map(Path::new),
+        socket,
+        Some(runtime.as_path()),
+    ];
+    let shared = |p: &Path| p.starts_with("/tmp") || p.starts_with("/var/tmp");
+    if needed.into_iter().flatten().any(shared) {
+        without.push("PrivateTmp");
+    }
+    let mut all = Vec::new();
+    if spec.limits.gpus_limit > 0 || spec.limits.gpus_request > 0 {
+        without.push("PrivateDevices");
+        if !spec.sandbox.contains_key("DevicePolicy") {
+            all.push(Property::new("DevicePolicy", "closed"));
+            let nvidia = ("char-nvidia*".to_owned(), "rw".to_owned());
+            all.push(Property::new("DeviceAllow", Value::Pairs(vec![nvidia])));
+        }
+    }
+    all.extend(sandbox::properties(&spec.sandbox, &without)?);
+    let mut writable = Vec::new();
+    if let Some(folder) = &spec.working_directory {
+        writable.push(format!("-{folder}"));
+    }
+    match runtime.strip_prefix("/run") {
+        // systemd makes it and gives it to the worker's user.
+        Ok(below) if paths.root == Path::new("/") => {
+            let below = vec![below.display().to_string()];
+            all.push(Property::new("RuntimeDirectory", below));
+        }
+        _ => writable.push(format!("-{}", runtime.display())),
+    }
+    all.push(Property::new("ReadWritePaths", writable));
+    // Else the worker's user owns memory.pressure on newer systemd, and reeved may not set a trigger.
+    all.push(Property::new("MemoryPressureWatch", "skip"));
+    Ok(all)
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

@@ -1,0 +1,233 @@
+//! One worker unit as the launcher follows it: what PID 1 last said, what the core has been told, what is to be done.
+//!
+//! ```text
+//!            Start            main() reached          main ended, cgroup empty
+//!   ended ───────────► starting ──────────► running ──────────────► ended (auto-restart, failed, exited, dead)
+//!     ▲                    │ failed            │ Exited sent            │ recorded
+//!     └────────────────────┘                   └────────────────────────┴─► Start, Disarm, Forget may go on
+//! ```
+//! Only what PID 1 said counts; an operation that was asked for changes nothing here until PID 1 has said so.
+
+use super::ops::Op;
+use super::render::Rendered;
+use crate::bus::systemd1::{Property, UnitPart};
+use reeve_core::{ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, Wall};
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where a unit is in the life of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Nothing is known, or the program is not executed yet.
+    Before,
+    /// It runs, or is being stopped.
+    Live,
+    /// It has ended.
+    Ended,
+}
+
+/// The run the core knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub id: RunId,
+    /// Its end has been reported, or was found.
+    pub over: bool,
+}
+
+/// One unit.
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    /// What PID 1 said last.
+    pub part: UnitPart,
+    /// Number of the signal that said it: a slower reading does not overwrite it.
+    pub heard: u64,
+    /// PID 1 has it.
+    pub loaded: bool,
+    /// Started or found by us, hence the core hears of it.
+    pub ours: bool,
+    /// Our connection holds a reference.
+    pub referenced: bool,
+    /// What the core knows.
+    pub run: Option<Run>,
+    /// An `Exited` was sent whose record is not on disk yet: nothing may erase the status.
+    pub unrecorded: Option<RunId>,
+    /// Of the loaded unit; unknown when another version of reeved made it.
+    pub fingerprint: Option<String>,
+    /// Limits set last, when known.
+    pub limits: Option<Vec<Property>>,
+    /// Network properties as the definition has them, when known.
+    pub network: Option<Vec<Property>>,
+    /// What the start under way makes of these three.
+    pub next: Option<Rendered>,
+    /// Off the network.
+    pub cut: bool,
+    /// Absolute.
+    pub cgroup: Option<String>,
+    /// First signal and patience of PID 1's own stop; fixed when the unit is made.
+    pub stop: Option<(i32, Duration)>,
+    /// Wanted down: no dead-man restart once its end is recorded.
+    pub down: bool,
+    /// An operation is under way.
+    pub busy: bool,
+    /// It is a start: what is heard meanwhile is judged when it is over.
+    pub starting: bool,
+    /// A run other than the one before and the one asked for that was seen during a start: the dead-man timer's.
+    pub passing: Option<Found>,
+    /// What comes after.
+    pub queue: VecDeque<Op>,
+}
+
+impl Unit {
+    /// Where it stands.
+    pub fn life(&self) -> Life {
+        if !self.loaded {
+            return Life::Ended;
+        }
+        match self.part.sub_state.as_deref() {
+            None | Some("condition" | "start-pre" | "start" | "start-post") => Life::Before,
+            Some(
+                "dead"
+                | "failed"
+                | "exited"
+                | "auto-restart"
+                | "auto-restart-queued"
+                | "dead-before-auto-restart"
+                | "failed-before-auto-restart"
+                | "dead-resources-pinned",
+            ) => Life::Ended,
+            Some(_) => Life::Live,
+        }
+    }
+
+    /// PID 1 would start it again by itself.
+    pub fn armed(&self) -> bool {
+        let state = self.part.sub_state.as_deref();
+        self.loaded && state.is_some_and(|s| s.contains("auto-restart"))
+    }
+
+    /// The run PID 1 speaks of.
+    pub fn invocation(&self) -> Option<RunId> {
+        self.part.invocation.flatten().map(RunId)
+    }
+
+    /// Frozen, or about to be.
+    pub fn frozen(&self) -> bool {
+        let state = self.part.freezer.as_deref();
+        state.is_some_and(|s| !matches!(s, "running" | "thawing"))
+    }
+
+    /// `run` is the present one and has not ended.
+    pub fn lives(&self, run: RunId) -> bool {
+        self.run == Some(Run { id: run, over: false }) && self.life() != Life::Ended
+    }
+
+    /// How the present run ended.
+    pub fn exit(&self) -> ExitInfo {
+        let status = self.part.exec_status.unwrap_or(0);
+        let peak = || {
+            let file = format!("{}/memory.peak", self.cgroup.as_deref()?);
+            std::fs::read_to_string(file).ok()?.trim().parse().ok()
+        };
+        ExitInfo {
+            status: match self.part.exec_code {
+                Some(1) => ExitStatus::Code(status),
+                Some(2 | 3) => ExitStatus::Signal(status),
+                _ => ExitStatus::Unknown,
+            },
+            oom_kill: self.part.result.as_deref() == Some("oom-kill"),
+            peak_memory: peak(),
+            at: self.part.exec_ended.filter(|t| *t > 0).map_or_else(now, Wall),
+        }
+    }
+
+    /// What the core must hear now that PID 1 has said something.
+    pub fn reports(&mut self, replica: &ReplicaId) -> Vec<LauncherEvent> {
+        let mut events = Vec::new();
+        let life = self.life();
+        let Some(id) = self.invocation() else {
+            return events;
+        };
+        if !self.ours || self.starting || life == Life::Before || !self.loaded {
+            return events;
+        }
+        if life == Life::Ended && self.empty() && self.run.is_none_or(|run| run.id != id) {
+            return events;
+        }
+        match self.run {
+            Some(run) if run.id == id => {
+                if life == Life::Ended && !run.over {
+                    events.push(self.exited(replica, id, self.exit()));
+                }
+            }
+            // A start of ours that the loss of the bus interrupted will take it over.
+            _ if self.resumes() => {}
+            before => {
+                // Started by the dead-man timer, or by somebody with systemctl.
+                if let Some(run) = before.filter(|run| !run.over) {
+                    events.push(self.exited(replica, run.id, unknown()));
+                    self.unrecorded = None;
+                }
+                events.push(LauncherEvent::Found(self.found(replica, id, Vec::new())));
+            }
+        }
+        events
+    }
+
+    /// No process was ever executed for the present invocation: PID 1 gives a unit its new id some time before it says
+    /// that it starts.
+    pub fn empty(&self) -> bool {
+        self.part.exec_code.unwrap_or(0) == 0
+    }
+
+    /// During a start: keeps a run that the dead-man timer has slipped in, since our RestartUnit ends it.
+    pub fn note_passing(&mut self, replica: &ReplicaId) {
+        let Some(id) = self.invocation().filter(|_| self.starting) else {
+            return;
+        };
+        let before = self.run.map(|run| run.id);
+        if before == Some(id) || (self.life() != Life::Live && self.empty()) {
+            return;
+        }
+        let run = self.run;
+        self.passing = Some(self.found(replica, id, Vec::new()));
+        self.run = run;
+    }
+
+    /// The next operation is a start that was under way when the bus went.
+    pub fn resumes(&self) -> bool {
+        matches!(self.queue.front(), Some(Op::Start { resumed: true, .. }))
+    }
+
+    /// Tells of the end of a run.
+    pub fn exited(&mut self, replica: &ReplicaId, run: RunId, info: ExitInfo) -> LauncherEvent {
+        self.run = Some(Run { id: run, over: true });
+        self.unrecorded = Some(run);
+        LauncherEvent::Exited { replica: replica.clone(), run, info }
+    }
+
+    /// Tells of a run nobody here started.
+    pub fn found(&mut self, replica: &ReplicaId, run: RunId, missed: Vec<(RunId, ExitInfo)>) -> Found {
+        let over = self.life() == Life::Ended;
+        self.run = Some(Run { id: run, over });
+        Found {
+            replica: replica.clone(),
+            run,
+            pid: self.part.main_pid.filter(|pid| *pid > 0 && !over),
+            cgroup: self.cgroup.clone().filter(|_| !over),
+            ended: over.then(|| self.exit()),
+            frozen: self.frozen(),
+            missed,
+            started: self.part.exec_started.filter(|t| *t > 0).map(Wall),
+        }
+    }
+}
+
+/// An end nobody saw.
+pub(super) fn unknown() -> ExitInfo {
+    ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: now() }
+}
+
+fn now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Wall(since.map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)))
+}

@@ -74,7 +74,11 @@ impl Core {
                 self.timers.clear_all(id);
                 self.leave_damping(id);
                 self.touch(id);
-                self.replicas.remove(id);
+                // Should it be wanted again one day, it begins with a clean sheet, on disk as well.
+                let clean = crate::persist::RestartRecord::default();
+                if self.replicas.remove(id).is_some_and(|r| r.restart != clean) {
+                    self.append(id, crate::persist::RunEntry::Restart(clean));
+                }
                 self.emit(Effect::Forget(id.clone()));
             }
         }
@@ -84,6 +88,7 @@ impl Core {
     fn end_run(&mut self, id: &ReplicaId, input: Input, reason: &str) {
         if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
             live.doom = Doom::Requested;
+            reason.clone_into(&mut live.doom_reason);
         }
         self.transition(id, input, reason);
     }
@@ -112,6 +117,7 @@ impl Core {
         replica.start_reason.clear();
         replica.refused = None;
         replica.early_ready = false;
+        replica.meanwhile = None;
         replica.live = Some(Live {
             token,
             run: None,
@@ -135,6 +141,7 @@ impl Core {
             active_tasks: None,
             retry_at: None,
             doom: Doom::None,
+            doom_reason: String::new(),
             drain_until: None,
         });
         self.timers.clear(id, Timer::Disarm);

@@ -27,6 +27,7 @@ impl Core {
             replica.resumes = history.restart.parked.is_none() && ended_by_itself;
             replica.restart = history.restart;
             replica.port = history.port;
+            replica.written = history.last_exit.as_ref().map(|e| e.run);
             replica.last_exit = history.last_exit;
             replica.expected = history.live;
             replica.def = self.config.workers.get(&id.worker).cloned();
@@ -66,7 +67,13 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(&id) else {
             return;
         };
-        if replica.strays.contains(&found.run) || matches!(replica.state, State::Launching | State::Aborting) {
+        if replica.strays.contains(&found.run) {
+            return;
+        }
+        if matches!(replica.state, State::Launching | State::Aborting) {
+            if found.ended.is_none() {
+                replica.meanwhile = Some((found.run, found.pid, found.cgroup));
+            }
             return;
         }
         if replica.run() == Some(found.run) {
@@ -75,11 +82,13 @@ impl Core {
                 None => self.found_frozen(&id, found.run, found.frozen),
             };
         }
-        let recorded = replica.last_exit.as_ref().map(|r| r.run);
+        let recorded = replica.written;
+        if found.ended.is_some() && recorded == Some(found.run) {
+            return self.arm_now(&id);
+        }
         let stored = replica.expected.take();
         self.record_missed(&id, &found, stored.as_ref(), recorded);
         match found.ended {
-            Some(_) if recorded == Some(found.run) => self.arm_now(&id),
             Some(info) => {
                 let stored = stored.filter(|s| s.run == found.run);
                 self.ended_away(&id, found.run, stored.as_ref(), &info);
@@ -143,7 +152,7 @@ impl Core {
         }
     }
 
-    fn unsupervised(&mut self, id: &ReplicaId, run: RunId, started: Option<Wall>, info: &ExitInfo) {
+    pub(super) fn unsupervised(&mut self, id: &ReplicaId, run: RunId, started: Option<Wall>, info: &ExitInfo) {
         let cause = restart::classify(info, &Doom::None, 15);
         let record = self.record(id, run, started, info, cause.clone(), false, cause.to_string());
         self.keep_record(id, record);
@@ -198,6 +207,7 @@ impl Core {
             active_tasks: None,
             retry_at: None,
             doom: Doom::None,
+            doom_reason: String::new(),
             drain_until: None,
             limits: crate::config::Resources::default(),
         }

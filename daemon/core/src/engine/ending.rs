@@ -31,6 +31,7 @@ impl Core {
             doom => restart::classify(&info, doom, signal),
         };
         let run = live.run.unwrap_or(RunId(self.synthetic_run()));
+        let why = if live.doom_reason.is_empty() { why } else { &live.doom_reason };
         let text = match &cause {
             Cause::Operator => match info.status {
                 ExitStatus::Code(c) if c != 0 && c != 143 => {
@@ -48,7 +49,11 @@ impl Core {
         }
         let started = live.run.map(|_| live.started.wall);
         let record = self.record(id, run, started, &info, cause.clone(), true, text.clone());
+        let before = self.replicas.get(id).and_then(|r| r.written);
         self.keep_record(id, record);
+        if let Some(replica) = self.replicas.get_mut(id).filter(|_| live.run.is_none()) {
+            replica.written = before;
+        }
         self.follow(id, &live, &cause, &text);
     }
 
@@ -107,6 +112,7 @@ impl Core {
     /// D8: the record is written before anything that could erase the status.
     pub(super) fn keep_record(&mut self, id: &ReplicaId, record: ExitRecord) {
         if let Some(replica) = self.replicas.get_mut(id) {
+            replica.written = Some(record.run);
             replica.last_exit = Some(record.clone());
         }
         self.emit(Effect::Record(record));

@@ -230,7 +230,6 @@ impl Core {
     /// `ready.timeout` is over. An adopted run is not judged by it: the daemon before may have heard its READY=1 and
     /// ended before it could write that down. It counts as told, and its probes decide from here on.
     pub(super) fn ready_overdue(&mut self, id: &ReplicaId) {
-        let Some(def) = self.def(id) else { return };
         if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()).filter(|l| l.adopted) {
             live.notified_ready = true;
             self.judge_readiness(id);
@@ -241,6 +240,7 @@ impl Core {
             }
             return;
         }
+        let Some(def) = self.def(id) else { return };
         let span = crate::restart::span(def.ready.timeout);
         if !self.condemn(id, Cause::ReadyTimeout, &format!("not ready after {span}")) {
             self.timers.set(id, Timer::State, self.after(def.ready.timeout));

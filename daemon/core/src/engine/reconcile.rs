@@ -222,7 +222,10 @@ impl Core {
         }
         let former = std::mem::replace(&mut replica.reason, reason.to_owned());
         self.set_waits(id, None);
-        self.timers.clear(id, Timer::State);
+        // An aborted start ends with the launcher's answer, or when that is overdue.
+        if to != State::Aborting {
+            self.timers.clear(id, Timer::State);
+        }
         self.count(id);
         self.act(id, act, from, &former, reason);
         self.mark(id);

@@ -10,6 +10,10 @@ use crate::persist::{LiveRun, RunEntry};
 use crate::replica::{Input, Replica, State};
 use crate::restart::Doom;
 use crate::timers::Timer;
+use std::time::Duration;
+
+/// A run without a definition counts as started after this long.
+const READY_LIMIT: Duration = Duration::from_secs(60);
 
 impl Core {
     pub(super) fn launcher_event(&mut self, event: LauncherEvent) {
@@ -19,7 +23,7 @@ impl Core {
             }
             LauncherEvent::StartFailed { replica, token, error } => {
                 if self.expects(&replica, token) {
-                    self.fail_launch(&replica, &error);
+                    self.start_failed(&replica, token, &error);
                 }
             }
             LauncherEvent::Exited { replica, run, info } => self.exited(&replica, run, &info),
@@ -28,6 +32,18 @@ impl Core {
             LauncherEvent::Found(found) => self.found(found),
             LauncherEvent::ListComplete => self.list_complete(),
         }
+    }
+
+    /// It did not start; unless what stands in the way is a run of it, which is as good.
+    fn start_failed(&mut self, id: &ReplicaId, token: StartToken, error: &str) {
+        let meanwhile = self.replicas.get_mut(id).and_then(|r| r.meanwhile.take());
+        let Some((run, pid, cgroup)) = meanwhile else {
+            return self.fail_launch(id, error);
+        };
+        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+            live.adopted = true;
+        }
+        self.started(id, token, run, pid.unwrap_or(0), cgroup);
     }
 
     fn expects(&self, id: &ReplicaId, token: StartToken) -> bool {
@@ -110,16 +126,13 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        let timeout = replica.def.as_ref().map(|d| d.ready.timeout);
+        let timeout = replica.def.as_ref().map_or(READY_LIMIT, |d| d.ready.timeout);
         let early = std::mem::take(&mut replica.early_ready);
         let Some(live) = replica.live.as_mut() else {
             return;
         };
         live.notified_ready |= early;
-        if let Some(timeout) = timeout {
-            let at = self.now.mono + timeout;
-            self.timers.set(id, Timer::State, at);
-        }
+        self.timers.set(id, Timer::State, self.now.mono + timeout);
         self.start_health(id);
         self.judge_readiness(id);
     }
@@ -141,6 +154,9 @@ impl Core {
         };
         if replica.strays.contains(&run) {
             return self.stray_ended(id, run, info);
+        }
+        if replica.meanwhile.take_if(|(m, ..)| *m == run).is_some() {
+            return self.unsupervised(id, run, None, info);
         }
         if replica.expected.as_ref().is_some_and(|stored| stored.run == run) {
             let stored = replica.expected.take();

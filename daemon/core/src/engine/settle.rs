@@ -41,16 +41,14 @@ impl Core {
         let Some(team) = self.desired.workers.get(&id.worker).map(|w| w.def.team.clone()) else {
             return;
         };
-        if matches!(cause, Cause::Operator | Cause::StopTimeout | Cause::Clean)
-            || !self.desired.together.contains_key(&team)
-        {
+        if matches!(cause, Cause::Operator | Cause::StopTimeout) || !self.desired.together.contains_key(&team) {
             return;
         }
-        if self.failing_teams.contains_key(&team) || crate::plan::off(&self.view(), id).is_some() {
-            return;
+        let known = self.failing_teams.contains_key(&team) || crate::plan::off(&self.view(), id).is_some();
+        if !known && *cause != Cause::Clean {
+            let reason = format!("team {team} fails together: {id} {cause}");
+            self.failing_teams.insert(team.clone(), reason);
         }
-        let reason = format!("team {team} fails together: {id} {cause}");
-        self.failing_teams.insert(team.clone(), reason);
         for name in self.members(&team) {
             self.mark_worker(&name);
         }

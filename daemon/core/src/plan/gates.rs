@@ -88,8 +88,8 @@ fn done(view: &View<'_>, name: &WorkerName, worker: &DesiredWorker) -> bool {
 /// ORD-04: every worker of a lower order has once been ready as a whole.
 fn order(view: &View<'_>, worker: &DesiredWorker) -> Option<Wait> {
     let mine = worker.def.order;
-    let (order, name) = view.unsettled.first().filter(|(order, _)| *order < mine)?;
-    let reason = format!("order {mine}: waits for {name} (order {order}) to be ready");
+    let (order, _) = view.unsettled.first().filter(|(order, _)| *order < mine)?;
+    let reason = format!("order {mine}: waits for the workers of order {order} to be ready");
     Some(Wait { reason, until: None, on: On::LowerOrders })
 }
 
@@ -137,5 +137,5 @@ pub(super) fn rolling(view: &View<'_>, replica: &Replica) -> Option<String> {
         let missing = |r: &&Replica| !r.is_ready() && super::off(view, &r.id).is_none();
         down = of(view, name).filter(missing).take(most).count();
     }
-    (down >= most).then(|| format!("{down} of its replicas are not ready, at most {most} may be"))
+    (down >= most).then(|| format!("no more than {most} of its replicas may be down at once"))
 }

@@ -164,7 +164,7 @@ pub fn decide(view: &View<'_>, id: &ReplicaId, now: Mono) -> Decision {
         }
         Some(off) if replica.state.is_running() || replica.state == State::Launching => {
             if let Some((first, on)) = view.going_down.before(&id.worker) {
-                return wait(format!("{}; {first} stops first", off.reason), on);
+                return wait(format!("{}; {first} first", off.reason), on);
             }
             let drain = off.drain && replica.state != State::Launching && has_drain(replica);
             Decision::Act(if drain { Action::Drain } else { Action::Stop }, off.reason)

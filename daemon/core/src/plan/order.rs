@@ -41,19 +41,19 @@ impl GoingDown {
         self.order.contains_key(name)
     }
 
-    /// The worker that has to be down before this one stops, and what to wait for.
-    pub(super) fn before(&self, name: &WorkerName) -> Option<(WorkerName, On)> {
+    /// What has to be down before this one stops, and what to wait for.
+    pub(super) fn before(&self, name: &WorkerName) -> Option<(String, On)> {
         let mine = *self.order.get(name)?;
-        let (highest, names) = self.by_order.last_key_value()?;
+        let (highest, _) = self.by_order.last_key_value()?;
         if *highest > mine {
-            return Some((names.first()?.clone(), On::HigherOrders));
+            return Some((format!("order {highest} stops"), On::HigherOrders));
         }
         let mut seen = BTreeSet::from([name]);
         let mut next = vec![name];
         while let Some(at) = next.pop() {
             for user in self.needed_by.get(at).into_iter().flatten() {
                 if self.order.get(user) == Some(&mine) && user != name {
-                    return Some((user.clone(), On::Worker(user.clone())));
+                    return Some((format!("{user} stops"), On::Worker(user.clone())));
                 }
                 if seen.insert(user) {
                     next.push(user);

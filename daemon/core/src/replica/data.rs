@@ -43,6 +43,8 @@ pub struct Replica {
     pub port_asked: bool,
     /// Newest end.
     pub last_exit: Option<ExitRecord>,
+    /// The newest run of which a record was written. A start that failed has a record and was no run.
+    pub written: Option<RunId>,
     /// Definition of the present or last run, to stop it in its order after the definition is gone.
     pub def: Option<Arc<Worker>>,
     /// What is in the way, as `plan` last said.
@@ -67,6 +69,9 @@ pub struct Replica {
     pub pause_reason: String,
     /// Why the next start happens, when somebody asked for it.
     pub start_reason: String,
+    /// A run that was found while a start was under way: asked for by a former daemon, most likely. Should the start
+    /// fail, this is the run that stands in its way.
+    pub meanwhile: Option<(RunId, Option<u32>, Option<String>)>,
     /// READY=1 came before the launcher's own report.
     pub early_ready: bool,
     /// Its picture, until something changes.
@@ -138,6 +143,8 @@ pub struct Live {
     pub retry_at: Option<Wall>,
     /// Why we are ending it.
     pub doom: Doom,
+    /// The same in words.
+    pub doom_reason: String,
     /// Deadline of the whole drain.
     pub drain_until: Option<Mono>,
     /// Limits in force.
@@ -203,6 +210,7 @@ impl Replica {
             port: None,
             port_asked: false,
             last_exit: None,
+            written: None,
             def: None,
             waits: None,
             waits_to_start: false,
@@ -215,6 +223,7 @@ impl Replica {
             refused: None,
             pause_reason: String::new(),
             start_reason: String::new(),
+            meanwhile: None,
             early_ready: false,
             view: None,
         }

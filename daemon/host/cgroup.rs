@@ -2,7 +2,6 @@
 //!
 //! Nothing here waits. Freezing and killing take effect a little later: ask [`Group::frozen`] and [`Group::populated`].
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reeve_core::config::Resources;
@@ -55,6 +54,17 @@ impl Group {
     pub fn below(&self) -> Vec<Group> {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| Group::at(e.path())).collect()
+    }
+
+    /// Whether it is the root of the host's tree, to which fewer rules apply.
+    pub fn is_root(&self) -> bool {
+        !self.path.join("cgroup.type").exists()
+    }
+
+    /// Whether processes may be put into it: not where something above it is split by threads.
+    pub fn is_usable(&self) -> bool {
+        let kind = self.read("cgroup.type");
+        kind.is_ok_and(|k| !k.starts_with("domain invalid") && !k.starts_with("threaded"))
     }
 
     /// Whether a living process is in it or below it.
@@ -121,12 +131,14 @@ impl Group {
         self.write("cgroup.subtree_control", &format!("+{controller}"))
     }
 
-    /// Puts limits in force; what is not given becomes unlimited. `Err` names every limit that cannot be enforced.
-    pub fn limit(&self, limits: &Resources) -> Result<(), String> {
+    /// Puts limits in force; what is not given becomes unlimited, as in a `fresh` cgroup it is. `Err` names every limit
+    /// that cannot be enforced.
+    pub fn limit(&self, limits: &Resources, fresh: bool) -> Result<(), String> {
         let mut problems = Vec::new();
-        let mut set = |wanted: bool, file: &str, value: &str, what: &str| {
-            if let Err(e) = self.write(file, value)
-                && wanted
+        let mut set = |given: bool, file: &str, value: &str, what: &str| {
+            if (given || !fresh)
+                && let Err(e) = self.write(file, value)
+                && given
             {
                 problems.push(match e.kind() {
                     io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
@@ -137,39 +149,60 @@ impl Group {
                 });
             }
         };
-        let bytes = |b: Option<u64>| b.map_or("max".to_owned(), |b| b.to_string());
-        let memory = limits.memory_limit;
-        // A lower limit first reclaims, then kills: high before max.
-        let high = memory.map(|m| m / 10 * 9);
-        set(memory.is_some(), "memory.high", &bytes(high), "memory.high");
-        set(memory.is_some(), "memory.max", &bytes(memory), "memory limit");
-        set(false, "memory.oom.group", "1", "");
-        let low = limits.memory_request;
-        let text = low.unwrap_or(0).to_string();
-        set(low.is_some(), "memory.low", &text, "memory request");
-        let quota = cpu_max(limits.cpu_limit);
-        set(limits.cpu_limit.is_some(), "cpu.max", &quota, "cpu limit");
-        let weight = limits.cpu_request.unwrap_or(100).clamp(1, 10_000);
-        let asked = limits.cpu_request.is_some();
-        set(asked, "cpu.weight", &weight.to_string(), "cpu request");
-        let tasks = limits.tasks_max;
-        set(tasks.is_some(), "pids.max", &bytes(tasks), "tasks_max");
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+        let text = |n: Option<u64>, none: &str| n.map_or(none.to_owned(), |n| n.to_string());
+        let (memory, low) = (limits.memory_limit, limits.memory_request);
+        let (tasks, share) = (limits.tasks_max, limits.cpu_request);
+        let high = text(memory.map(|m| m / 10 * 9), "max");
+        set(memory.is_some(), "memory.high", &high, "memory limit");
+        set(
+            memory.is_some(),
+            "memory.max",
+            &text(memory, "max"),
+            "memory limit",
+        );
+        set(
+            low.is_some(),
+            "memory.low",
+            &text(low, "0"),
+            "memory request",
+        );
+        let quota = limits.cpu_limit;
+        set(quota.is_some(), "cpu.max", &cpu_max(quota), "cpu limit");
+        let weight = share.unwrap_or(100).clamp(1, 10_000).to_string();
+        set(share.is_some(), "cpu.weight", &weight, "cpu request");
+        set(
+            tasks.is_some(),
+            "pids.max",
+            &text(tasks, "max"),
+            "tasks_max",
+        );
+        problems.dedup();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("; "))
+        }
+    }
+
+    /// Lets the OOM killer end all of it, never a part.
+    pub fn die_together(&self) -> io::Result<()> {
+        self.write("memory.oom.group", "1")
     }
 
     /// The same for a team: upper limits only.
-    pub fn cap(&self, cpu: Option<u64>, memory: Option<u64>, tasks: Option<u64>) -> Result<(), String> {
-        let all = [
-            (cpu, "cpu.max", cpu_max(cpu)),
-            (memory, "memory.max", memory.map_or("max".into(), |m| m.to_string())),
-            (tasks, "pids.max", tasks.map_or("max".into(), |t| t.to_string())),
-        ];
-        let failed = all.iter().filter_map(|(wanted, file, value)| {
-            let error = self.write(file, value).err()?;
-            wanted.map(|_| format!("{file}: {error}"))
-        });
-        let failed: Vec<String> = failed.collect();
-        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    pub fn cap(
+        &self,
+        cpu: Option<u64>,
+        memory: Option<u64>,
+        tasks: Option<u64>,
+    ) -> Result<(), String> {
+        let limits = Resources {
+            cpu_limit: cpu,
+            memory_limit: memory,
+            tasks_max: tasks,
+            ..Resources::default()
+        };
+        self.limit(&limits, false)
     }
 
     fn number(&self, file: &str, key: &str) -> Option<u64> {
@@ -230,11 +263,6 @@ fn find_own(mounts: &str, cgroups: &str) -> Result<Group, String> {
     Err("cgroup v2 is not mounted".to_owned())
 }
 
-/// Whether a write to a cgroup was refused because processes are in it.
-pub fn is_busy(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::EBUSY as i32)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -263,7 +291,13 @@ mod tests {
     fn sup_04_limits_are_written_in_the_kernels_units() {
         let folder = tempfile::tempdir().unwrap();
         let group = Group::at(folder.path().to_owned());
-        let files = ["memory.max", "memory.high", "memory.low", "memory.oom.group", "cpu.max", "cpu.weight"];
+        let files = [
+            "memory.max",
+            "memory.high",
+            "memory.low",
+            "cpu.max",
+            "cpu.weight",
+        ];
         for file in files {
             fs::write(folder.path().join(file), "").unwrap();
         }
@@ -275,10 +309,10 @@ mod tests {
             tasks_max: Some(9),
             ..Resources::default()
         };
-        let problem = group.limit(&limits).unwrap_err();
+        let problem = group.limit(&limits, true).unwrap_err();
         assert_eq!(problem, "tasks_max: no pids controller here");
         let read = |f: &str| fs::read_to_string(folder.path().join(f)).unwrap();
         let got = files.map(read);
-        assert_eq!(got, ["10000", "9000", "1000", "1", "450000 100000", "200"]);
+        assert_eq!(got, ["10000", "9000", "1000", "450000 100000", "200"]);
     }
 }

@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const CONTROLLERS: [&str; 4] = ["memory", "pids", "cpu", "io"];
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// Our part of the tree.
 #[derive(Debug)]
@@ -43,9 +43,24 @@ impl Tree {
         access(&own.path().join("cgroup.procs"), AccessFlags::W_OK)
             .map_err(|e| format!("{shown} is not delegated to us: {}", e.desc()))?;
         let base = Group::at(own.path().join(name));
-        base.create().map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
-        let controllers: Vec<_> =
-            CONTROLLERS.into_iter().filter(|c| hand_out(&own, c).is_ok() && base.enable(c).is_ok()).collect();
+        base.create()
+            .map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
+        if !base.is_usable() {
+            let _ = base.remove();
+            return Err(format!(
+                "{shown} can have no cgroups with processes below it"
+            ));
+        }
+        let controllers = match make_room(&own) {
+            Ok(()) => CONTROLLERS
+                .into_iter()
+                .filter(|c| own.enable(c).is_ok() && base.enable(c).is_ok())
+                .collect(),
+            Err(reason) => {
+                tracing::info!(cgroup = %shown, %reason, "no limits can be enforced");
+                Vec::new()
+            }
+        };
         Ok(Self { base, controllers })
     }
 
@@ -126,17 +141,20 @@ pub(super) fn sweep(group: &Group) {
     }
 }
 
-/// Hands a controller out to the cgroups below `own`, for which no process may be left in `own` itself.
-fn hand_out(own: &Group, controller: &str) -> io::Result<()> {
-    match own.enable(controller) {
-        Err(e) if cgroup::is_busy(&e) => {}
-        done => return done,
+/// Makes sure that controllers may be handed out to the cgroups below `own`, for which no process may be left in `own`
+/// itself. Trying is no way to find out: some controllers would be accepted and make what is below unusable.
+fn make_room(own: &Group) -> io::Result<()> {
+    if own.is_root() {
+        return Ok(());
     }
-    if own.processes() != [getpid().as_raw()] {
+    let inside = own.processes();
+    if inside.is_empty() {
+        return Ok(());
+    }
+    if inside != [getpid().as_raw()] {
         return Err(io::Error::other("other processes are in the cgroup"));
     }
     let main = Group::at(own.path().join("main"));
     main.create()?;
-    fs::write(main.path().join("cgroup.procs"), "0")?;
-    own.enable(controller)
+    fs::write(main.path().join("cgroup.procs"), "0")
 }

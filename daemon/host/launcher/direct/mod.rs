@@ -252,7 +252,7 @@ impl Launcher for DirectLauncher {
 
     fn set_limits(&mut self, replica: &ReplicaId, run: RunId, limits: Resources) {
         let done = self.with(replica, run, |run| match &run.group {
-            Some(group) => group.limit(&limits),
+            Some(group) => group.limit(&limits, false),
             None => runs::unlimited(&limits).map_or(Ok(()), Err),
         });
         if let Some((_, result)) = done {

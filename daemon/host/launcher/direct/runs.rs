@@ -155,7 +155,8 @@ impl Runs {
                 let group = tree
                     .replica(&spec.replica, &spec.team, &spec.team_parents)
                     .map_err(|e| format!("its cgroup could not be made: {e}"))?;
-                let problem = group.limit(&spec.limits).err();
+                let _ = group.die_together();
+                let problem = group.limit(&spec.limits, true).err();
                 (Some(group), problem)
             }
             None => (None, unlimited(&spec.limits)),

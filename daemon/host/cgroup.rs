@@ -154,34 +154,15 @@ impl Group {
         let (tasks, share) = (limits.tasks_max, limits.cpu_request);
         let high = text(memory.map(|m| m / 10 * 9), "max");
         set(memory.is_some(), "memory.high", &high, "memory limit");
-        set(
-            memory.is_some(),
-            "memory.max",
-            &text(memory, "max"),
-            "memory limit",
-        );
-        set(
-            low.is_some(),
-            "memory.low",
-            &text(low, "0"),
-            "memory request",
-        );
+        set(memory.is_some(), "memory.max", &text(memory, "max"), "memory limit");
+        set(low.is_some(), "memory.low", &text(low, "0"), "memory request");
         let quota = limits.cpu_limit;
         set(quota.is_some(), "cpu.max", &cpu_max(quota), "cpu limit");
         let weight = share.unwrap_or(100).clamp(1, 10_000).to_string();
         set(share.is_some(), "cpu.weight", &weight, "cpu request");
-        set(
-            tasks.is_some(),
-            "pids.max",
-            &text(tasks, "max"),
-            "tasks_max",
-        );
+        set(tasks.is_some(), "pids.max", &text(tasks, "max"), "tasks_max");
         problems.dedup();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.join("; "))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// Lets the OOM killer end all of it, never a part.
@@ -190,18 +171,8 @@ impl Group {
     }
 
     /// The same for a team: upper limits only.
-    pub fn cap(
-        &self,
-        cpu: Option<u64>,
-        memory: Option<u64>,
-        tasks: Option<u64>,
-    ) -> Result<(), String> {
-        let limits = Resources {
-            cpu_limit: cpu,
-            memory_limit: memory,
-            tasks_max: tasks,
-            ..Resources::default()
-        };
+    pub fn cap(&self, cpu: Option<u64>, memory: Option<u64>, tasks: Option<u64>) -> Result<(), String> {
+        let limits = Resources { cpu_limit: cpu, memory_limit: memory, tasks_max: tasks, ..Resources::default() };
         self.limit(&limits, false)
     }
 
@@ -291,13 +262,7 @@ mod tests {
     fn sup_04_limits_are_written_in_the_kernels_units() {
         let folder = tempfile::tempdir().unwrap();
         let group = Group::at(folder.path().to_owned());
-        let files = [
-            "memory.max",
-            "memory.high",
-            "memory.low",
-            "cpu.max",
-            "cpu.weight",
-        ];
+        let files = ["memory.max", "memory.high", "memory.low", "cpu.max", "cpu.weight"];
         for file in files {
             fs::write(folder.path().join(file), "").unwrap();
         }

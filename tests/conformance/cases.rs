@@ -515,10 +515,7 @@ async fn memory_limit_ends_in_an_oom_kill(b: &mut Bench) -> Outcome {
     for script in [greedy.to_owned(), format!("({greedy}) & wait; exit 0")] {
         let run = b.start(b.shell("web/1", &script)).await;
         b.text_of("greedy").await;
-        let limits = Resources {
-            memory_limit: Some(32 << 20),
-            ..Resources::default()
-        };
+        let limits = Resources { memory_limit: Some(32 << 20), ..Resources::default() };
         b.launcher.set_limits(&run.replica, run.run, limits);
         let info = b.exited(&run).await;
         assert!(info.oom_kill, "{info:?}");

@@ -637,8 +637,10 @@ impl World {
         r.stopping = true;
         r.frozen = false;
         if !r.ignores_term {
-            let status =
-                pick(&mut self.rng, &[ExitStatus::Signal(15), ExitStatus::Code(0), ExitStatus::Code(143), ExitStatus::Code(1)]);
+            let status = pick(
+                &mut self.rng,
+                &[ExitStatus::Signal(15), ExitStatus::Code(0), ExitStatus::Code(143), ExitStatus::Code(1)],
+            );
             let span = ms(self.rng.below(3000));
             self.later(span, Todo::Ends(run, status, false));
         }
@@ -655,12 +657,8 @@ impl World {
     fn signal(&mut self, run: RunId, signal: i32) {
         let Some(r) = self.alive(run) else { return };
         let (drains, id) = (r.drains, r.id.clone());
-        let until_exit = self
-            .config
-            .workers
-            .get(&id.worker)
-            .and_then(|w| w.drain.as_ref())
-            .is_some_and(|d| d.until == Until::Exit);
+        let until_exit =
+            self.config.workers.get(&id.worker).and_then(|w| w.drain.as_ref()).is_some_and(|d| d.until == Until::Exit);
         match signal {
             10 if drains && until_exit => {
                 let span = s(self.rng.below(60));
@@ -700,8 +698,7 @@ impl World {
         let unit = self.unit(id);
         unit.reported = ended.is_some().then_some(now);
         let journal: Vec<_> = unit.journal.iter().filter(|(r, _)| *r != run).cloned().collect();
-        let unwritten =
-            journal.iter().position(|(r, _)| self.store.records_of(id, *r) == 0).unwrap_or(journal.len());
+        let unwritten = journal.iter().position(|(r, _)| self.store.records_of(id, *r) == 0).unwrap_or(journal.len());
         // Journals know more than is asked for, now and then.
         let from = if chance(&mut self.rng, 50) { unwritten } else { self.rng.below(unwritten as u64 + 1) as usize };
         let missed: Vec<_> = journal[from..].to_vec();
@@ -715,7 +712,8 @@ impl World {
             r.told = true;
         }
         let pid = ended.is_none().then_some(7);
-        let found = Found { replica: id.clone(), run, pid, cgroup: None, ended, frozen, missed, started: Some(started) };
+        let found =
+            Found { replica: id.clone(), run, pid, cgroup: None, ended, frozen, missed, started: Some(started) };
         self.tell(Event::Launcher(LauncherEvent::Found(found)))
     }
 

@@ -43,19 +43,13 @@ impl Tree {
         access(&own.path().join("cgroup.procs"), AccessFlags::W_OK)
             .map_err(|e| format!("{shown} is not delegated to us: {}", e.desc()))?;
         let base = Group::at(own.path().join(name));
-        base.create()
-            .map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
+        base.create().map_err(|e| format!("no cgroup can be made in {shown}: {e}"))?;
         if !base.is_usable() {
             let _ = base.remove();
-            return Err(format!(
-                "{shown} can have no cgroups with processes below it"
-            ));
+            return Err(format!("{shown} can have no cgroups with processes below it"));
         }
         let controllers = match make_room(&own) {
-            Ok(()) => CONTROLLERS
-                .into_iter()
-                .filter(|c| own.enable(c).is_ok() && base.enable(c).is_ok())
-                .collect(),
+            Ok(()) => CONTROLLERS.into_iter().filter(|c| own.enable(c).is_ok() && base.enable(c).is_ok()).collect(),
             Err(reason) => {
                 tracing::info!(cgroup = %shown, %reason, "no limits can be enforced");
                 Vec::new()

@@ -66,10 +66,8 @@ fn add(rng: &mut Rng, config: &mut Config, name: &str) {
 }
 
 fn worker(rng: &mut Rng, name: WorkerName, order: i32, depends_on: Vec<WorkerName>) -> Worker {
-    let policy = pick(
-        rng,
-        &[RestartPolicy::Always, RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never],
-    );
+    let policy =
+        pick(rng, &[RestartPolicy::Always, RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never]);
     let notify = chance(rng, 30);
     Worker {
         team: TeamName::new(pick(rng, &TEAMS)).unwrap(),

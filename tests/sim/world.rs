@@ -33,6 +33,7 @@ pub struct World {
     /// The daemon may be killed.
     pub deaths: bool,
     sockets: Vec<(ReplicaId, Notification)>,
+    known_at_birth: BTreeMap<ReplicaId, (RunId, Wall)>,
     pub tokens: f64,
     pub tokens_at: Mono,
     pub steps: u64,
@@ -51,6 +52,8 @@ pub struct Unit {
     /// When the core was told of the end of the run.
     pub reported: Option<Mono>,
     journal: Vec<(RunId, ExitInfo)>,
+    /// The run the launcher of this daemon spoke of last.
+    last_told: Option<RunId>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -128,6 +131,7 @@ impl World {
             chaos: true,
             deaths: true,
             sockets: Vec::new(),
+            known_at_birth: BTreeMap::new(),
             tokens: 0.0,
             tokens_at: Mono::default(),
             steps: 0,
@@ -334,8 +338,12 @@ impl World {
                 self.must_not_live(&id, "disarmed")?;
                 let unit = self.unit(&id);
                 unit.armed = false;
-                if let UnitState::Live(run) = unit.state {
-                    self.stop(run, s(30));
+                match unit.state.clone() {
+                    UnitState::Live(run) => self.stop(run, s(30)),
+                    UnitState::Ended(run, _) if self.store.records_of(&id, run) > 0 => {
+                        self.unit(&id).state = UnitState::None;
+                    }
+                    UnitState::Ended(..) | UnitState::None => {}
                 }
             }
             Effect::Forget(id) => {
@@ -462,6 +470,8 @@ impl World {
         let epoch = self.epoch;
         if let Some(r) = self.runs.get_mut(&run) {
             r.announced = Some(epoch);
+            let id = r.id.clone();
+            self.unit(&id).last_told = Some(run);
         }
     }
 
@@ -694,14 +704,22 @@ impl World {
 
     fn tell_found(&mut self, id: &ReplicaId, run: RunId, ended: Option<ExitInfo>, started: Wall) -> Law {
         let now = self.now;
+        let known = self.unit(id).last_told;
         self.announce(run);
         let unit = self.unit(id);
         unit.reported = ended.is_some().then_some(now);
-        let journal: Vec<_> = unit.journal.iter().filter(|(r, _)| *r != run).cloned().collect();
-        let unwritten = journal.iter().position(|(r, _)| self.store.records_of(id, *r) == 0).unwrap_or(journal.len());
-        // Journals know more than is asked for, now and then.
-        let from = if chance(&mut self.rng, 50) { unwritten } else { self.rng.below(unwritten as u64 + 1) as usize };
-        let missed: Vec<_> = journal[from..].to_vec();
+        let (stored, since) = self.known_at_birth.get(id).copied().unzip();
+        // As the shell asks the journal: from the run that is known on, and nothing when that is the present one.
+        let missed: Vec<_> = match known.or(stored) {
+            Some(known) if known != run => {
+                let since = since.unwrap_or_default();
+                let journal: Vec<_> =
+                    self.units[id].journal.iter().filter(|(_, info)| info.at >= since).cloned().collect();
+                let from = journal.iter().position(|(r, _)| *r == known).unwrap_or(0);
+                journal.into_iter().skip(from).filter(|(r, _)| *r != run).collect()
+            }
+            _ => Vec::new(),
+        };
         for known in missed.iter().map(|(r, _)| *r).chain([run]) {
             if let Some(r) = self.runs.get_mut(&known) {
                 r.known = true;
@@ -763,6 +781,7 @@ impl World {
         for unit in self.units.values_mut() {
             unit.starting = false;
             unit.reported = None;
+            unit.last_told = None;
             if self.systemd {
                 // A stopped unit is held by our reference, and that goes with us.
                 if matches!(&unit.state, UnitState::Ended(..)) && !unit.armed && self.rng.below(2) == 0 {
@@ -793,7 +812,13 @@ impl World {
         self.say(|| "=== the daemon starts".into());
         let site = Site { launcher: if self.systemd { "systemd" } else { "direct" }.into(), ..Site::default() };
         let seed = self.rng.next_u64();
-        let core = Core::new(Arc::clone(&self.config), self.store.restored(), site, seed, self.wall());
+        let restored = self.store.restored();
+        let known = |h: &persist::ReplicaHistory| {
+            let live = h.live.as_ref().map(|l| (l.run, l.started));
+            live.or_else(|| h.last_exit.as_ref().map(|e| (e.run, e.started.unwrap_or(e.ended))))
+        };
+        self.known_at_birth = restored.replicas.iter().filter_map(|(id, h)| Some((id.clone(), known(h)?))).collect();
+        let core = Core::new(Arc::clone(&self.config), restored, site, seed, self.wall());
         self.core = Some(core);
         self.exited = false;
         self.refill();

@@ -106,9 +106,9 @@ impl Core {
     }
 
     /// A dead-man restart may come at any time: half of its delay may be over.
-    fn arm_now(&mut self, id: &ReplicaId) {
+    pub(super) fn arm_now(&mut self, id: &ReplicaId) {
         let now = self.now.mono;
-        if let Some(replica) = self.replicas.get_mut(id).filter(|r| r.state == State::Down) {
+        if let Some(replica) = self.replicas.get_mut(id).filter(|r| r.state == State::Down && r.strays.is_empty()) {
             replica.armed = Some(now);
             self.timers.set(id, Timer::Disarm, now);
         }

@@ -84,6 +84,8 @@ impl Core {
             return;
         }
         replica.strays.insert(run);
+        replica.armed = None;
+        self.timers.clear(id, Timer::Disarm);
         self.emit(Effect::Kill { replica: id.clone(), run });
         self.mark(id);
     }
@@ -99,7 +101,7 @@ impl Core {
             replica.last_exit = last.or(replica.last_exit.take());
             replica.strays.remove(&run);
         }
-        self.mark(id);
+        self.arm_now(id);
     }
 
     /// Stores the live run as it is now.

@@ -109,6 +109,7 @@ fn daemon(root: &Path) -> ExitCode {
             limits: false,
             tail: Box::new(|_, _| Box::pin(async { Vec::new() })),
         });
+        bench.launcher.list();
         let script = "setsid sh -c 'echo $$ > {folder}/child; exec sleep 1000' & \
             while :; do sleep 1000; done";
         let run = bench.start(bench.shell("web/1", script)).await;

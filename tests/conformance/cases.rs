@@ -508,11 +508,15 @@ async fn memory_limit_ends_in_an_oom_kill(b: &mut Bench) -> Outcome {
     if !b.limits {
         return Outcome::Skipped("no memory controller".to_owned());
     }
-    // The shell holds 64 MiB in a variable. It takes them before there is a limit, since whoever grows up to a limit is
-    // slowed down so much at 90 % of it that the end may be long in coming.
-    let greedy = "x=$(head -c 64M /dev/zero | tr '\\0' x); echo $$ > {folder}/greedy; \
-        while :; do sleep 1000; done";
-    for script in [greedy.to_owned(), format!("({greedy}) & wait; exit 0")] {
+    // dd holds 64 MiB until somebody reads them. It takes them before there is a limit, since whoever grows up to a limit
+    // is slowed down so much at 90 % of it that the end may be long in coming.
+    let reader = "mkfifo {folder}/fifo; { head -c 1 > /dev/null; echo $$ > {folder}/greedy; \
+        exec sleep 1000; } < {folder}/fifo &";
+    let greedy = "dd if=/dev/zero of={folder}/fifo bs=64M count=1";
+    for script in [
+        format!("{reader} exec {greedy}"),
+        format!("{reader} {greedy}; exit 0"),
+    ] {
         let run = b.start(b.shell("web/1", &script)).await;
         b.text_of("greedy").await;
         let limits = Resources { memory_limit: Some(32 << 20), ..Resources::default() };
@@ -522,6 +526,7 @@ async fn memory_limit_ends_in_an_oom_kill(b: &mut Bench) -> Outcome {
         // Killed as a whole, whichever process was greedy.
         assert_eq!(info.status, ExitStatus::Signal(9));
         std::fs::remove_file(b.file("greedy")).unwrap();
+        std::fs::remove_file(b.file("fifo")).unwrap();
     }
     let mut spec = b.shell("web/1", "kill -KILL $$");
     spec.limits.memory_limit = Some(32 << 20);

@@ -32,12 +32,14 @@ impl Tree {
     pub(super) fn open(id: &str) -> Result<Self, String> {
         let mut own = cgroup::own()?;
         let name = format!("reeve-{id}");
-        // A daemon that has executed itself anew finds itself in `main/` already.
+        // One that was started by a daemon in `main/`, as after executing itself anew, belongs beside it.
         if own.path().ends_with("main")
-            && let Some(above) = own.path().parent()
-            && above.join(&name).is_dir()
+            && let Some(above) = own.path().parent().map(|p| Group::at(p.to_owned()))
+            && !above.is_root()
+            && above.processes().is_empty()
+            && access(&above.path().join("cgroup.procs"), AccessFlags::W_OK).is_ok()
         {
-            own = Group::at(above.to_owned());
+            own = above;
         }
         let shown = own.path().display();
         access(&own.path().join("cgroup.procs"), AccessFlags::W_OK)
@@ -68,15 +70,8 @@ impl Tree {
         &self.controllers
     }
 
-    /// Kills and removes what is in there from before, and where the tree was then: a daemon started from another
-    /// session finds itself in another place. `memory` is the file that tells.
+    /// Kills and removes what is in there from before, and writes down in the file `memory` where it is.
     pub(super) fn sweep(&self, memory: &Path) {
-        let before = fs::read_to_string(memory).map(|p| Group::at(p.into()));
-        if let Ok(before) = before
-            && before.path().file_name() == self.base.path().file_name()
-        {
-            sweep(&before);
-        }
         if let Err(error) = fs::write(memory, self.base.path().as_os_str().as_bytes()) {
             tracing::debug!(%error, "the place of our cgroups cannot be remembered");
         }
@@ -119,6 +114,16 @@ impl Tree {
             group.create()?;
         }
         Ok(group)
+    }
+}
+
+/// Sweeps the tree of an earlier daemon of this id, which may have been in another place: it depends on the session
+/// that it was started from.
+pub(super) fn sweep_earlier(id: &str, memory: &Path) {
+    if let Ok(path) = fs::read_to_string(memory)
+        && path.ends_with(&format!("/reeve-{id}"))
+    {
+        sweep(&Group::at(path.into()));
     }
 }
 

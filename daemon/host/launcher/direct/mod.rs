@@ -146,8 +146,10 @@ impl Launcher for DirectLauncher {
     fn list(&mut self) {
         let runs = self.shared.runs();
         if !std::mem::replace(&mut self.swept, true) && runs.live.is_empty() {
+            let memory = runs.common.paths.run.join("direct.cgroup");
+            delegation::sweep_earlier(&runs.common.mark, &memory);
             if let Some(tree) = &runs.tree {
-                tree.sweep(&runs.common.paths.run.join("direct.cgroup"));
+                tree.sweep(&memory);
             }
             let left = family::sweep(&runs.common.marked());
             if left > 0 {

@@ -84,6 +84,8 @@ pub(super) struct Engine {
     pub(super) work: FuturesUnordered<Work>,
     /// Counts signals.
     pub(super) heard: u64,
+    /// A daemon-reload is under way.
+    pub(super) reloading: bool,
     /// The loop has asked for a list.
     pub(super) wanted: bool,
 }
@@ -111,6 +113,7 @@ impl Engine {
             units: BTreeMap::new(),
             work: FuturesUnordered::new(),
             heard: 0,
+            reloading: false,
             wanted: false,
         }
     }
@@ -271,6 +274,8 @@ impl Engine {
     fn signal(&mut self, event: SystemdEvent) {
         self.heard += 1;
         match event {
+            // A reload forgets all units and makes them again, and says so of each.
+            SystemdEvent::Changed { .. } | SystemdEvent::UnitRemoved { .. } if self.reloading => {}
             SystemdEvent::JobRemoved { job, result, .. } => self.board.job_removed(job, result),
             SystemdEvent::Changed {
                 unit: name,
@@ -295,10 +300,16 @@ impl Engine {
                     self.removed(&replica);
                 }
             }
-            // Nothing changes without a signal during a reload; PID 1 only answers late.
-            SystemdEvent::Reloading(_) => {}
+            SystemdEvent::Reloading(true) => self.reloading = true,
+            SystemdEvent::Reloading(false) => {
+                self.reloading = false;
+                self.survey();
+            }
             SystemdEvent::Owner(false) => self.pause(),
-            SystemdEvent::Owner(true) => self.resync(),
+            SystemdEvent::Owner(true) => {
+                self.reloading = false;
+                self.resync();
+            }
             SystemdEvent::Lost => self.lost(),
         }
     }

@@ -2,9 +2,7 @@
 
 use reeve_core::config::Diagnostic;
 use reeve_core::status::PlannedAction;
-use reeve_core::{
-    Accepted, Command, ExitRecord, Notice, Refusal, ReplicaId, RunId, Snapshot, Target, Wall,
-};
+use reeve_core::{Accepted, Command, ExitRecord, Notice, Refusal, ReplicaId, RunId, Snapshot, Target, Wall};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -51,6 +49,9 @@ pub struct LogRequest {
     pub run: Option<RunId>,
 }
 
+/// A key, its value in force and its value on disk.
+pub type Difference = (String, String, String);
+
 /// What is asked. Each carries the way back.
 #[derive(Debug)]
 pub enum Request {
@@ -59,10 +60,7 @@ pub enum Request {
     /// Read the configuration again; the generation, or every mistake.
     Reload(Caller, oneshot::Sender<Result<u64, Vec<Diagnostic>>>),
     /// What would be done now, or (`true`) with the files on disk.
-    Plan(
-        bool,
-        oneshot::Sender<Result<Vec<PlannedAction>, Vec<Diagnostic>>>,
-    ),
+    Plan(bool, oneshot::Sender<Result<Vec<PlannedAction>, Vec<Diagnostic>>>),
     /// Ended runs, newest first.
     Runs(ReplicaId, oneshot::Sender<Vec<ExitRecord>>),
     /// Log lines: read end of a pipe, or why not.
@@ -72,7 +70,7 @@ pub enum Request {
     /// The configuration in force as TOML with origins.
     ShowConfig(oneshot::Sender<String>),
     /// (key, in force, on disk), or every mistake on disk.
-    DiffConfig(oneshot::Sender<Result<Vec<(String, String, String)>, Vec<Diagnostic>>>),
+    DiffConfig(oneshot::Sender<Result<Vec<Difference>, Vec<Diagnostic>>>),
     /// `default unit range requirement value origin text` of a key; `None`: no such key.
     ExplainConfig(String, oneshot::Sender<Option<BTreeMap<String, String>>>),
     /// Events since, oldest first, at most so many.
@@ -101,11 +99,7 @@ impl Handle {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         events: broadcast::Sender<Arc<NodeEvent>>,
     ) -> Self {
-        Self {
-            requests,
-            snapshot,
-            events,
-        }
+        Self { requests, snapshot, events }
     }
 
     /// The newest picture.
@@ -124,10 +118,7 @@ impl Handle {
     }
 
     /// Asks, and waits for the answer: `handle.ask(|back| Request::Reload(caller, back)).await`.
-    pub async fn ask<T>(
-        &self,
-        make: impl FnOnce(oneshot::Sender<T>) -> Request,
-    ) -> Result<T, Ended> {
+    pub async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Ended> {
         let (back, answer) = oneshot::channel();
         self.requests.send(make(back)).map_err(|_| Ended)?;
         answer.await.map_err(|_| Ended)

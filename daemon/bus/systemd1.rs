@@ -28,18 +28,7 @@ const UNITS: &str = "/org/freedesktop/systemd1/unit";
 const REPLY_WITHIN: Duration = Duration::from_secs(60);
 
 type Properties<'a> = &'a [(&'a str, Variant<'a>)];
-type Listed = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
+type Listed = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Manager",
@@ -61,19 +50,10 @@ trait Manager {
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn freeze_unit(&self, name: &str) -> zbus::Result<()>;
     fn thaw_unit(&self, name: &str) -> zbus::Result<()>;
-    fn set_unit_properties(
-        &self,
-        name: &str,
-        runtime: bool,
-        properties: Properties<'_>,
-    ) -> zbus::Result<()>;
+    fn set_unit_properties(&self, name: &str, runtime: bool, properties: Properties<'_>) -> zbus::Result<()>;
     fn ref_unit(&self, name: &str) -> zbus::Result<()>;
     fn unref_unit(&self, name: &str) -> zbus::Result<()>;
-    fn list_units_by_patterns(
-        &self,
-        states: &[&str],
-        patterns: &[&str],
-    ) -> zbus::Result<Vec<Listed>>;
+    fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<Listed>>;
 }
 
 /// Why PID 1 did not do it.
@@ -104,25 +84,17 @@ impl SystemdError {
 
 /// Error names, less `org.freedesktop.DBus.Error.`, that mean nobody has answered. Starting PID 1 by activation is what
 /// the bus tries in vain while PID 1 replaces itself.
-const UNANSWERED: [&str; 7] = [
-    "NoReply",
-    "Disconnected",
-    "ServiceUnknown",
-    "NameHasNoOwner",
-    "TimedOut",
-    "Timeout",
-    "NoServer",
-];
+const UNANSWERED: [&str; 7] =
+    ["NoReply", "Disconnected", "ServiceUnknown", "NameHasNoOwner", "TimedOut", "Timeout", "NoServer"];
 
 impl From<zbus::Error> for SystemdError {
     fn from(error: zbus::Error) -> Self {
         let whole = error.to_string();
         let (name, text) = match &error {
             zbus::Error::MethodError(name, text, _) => (name.to_string(), text.clone()),
-            zbus::Error::FDO(fdo) if !matches!(**fdo, zbus::fdo::Error::ZBus(_)) => (
-                zbus::DBusError::name(&**fdo).to_string(),
-                zbus::DBusError::description(&**fdo).map(str::to_owned),
-            ),
+            zbus::Error::FDO(fdo) if !matches!(**fdo, zbus::fdo::Error::ZBus(_)) => {
+                (zbus::DBusError::name(&**fdo).to_string(), zbus::DBusError::description(&**fdo).map(str::to_owned))
+            }
             _ => return SystemdError::Lost(whole),
         };
         let bare = name.strip_prefix("org.freedesktop.DBus.Error.");
@@ -147,26 +119,15 @@ pub struct Systemd {
 impl Systemd {
     /// Connects to the system bus and makes sure that systemd is on it.
     pub async fn connect() -> Result<Self> {
-        let connection = zbus::connection::Builder::system()
-            .method_timeout(REPLY_WITHIN)
-            .build()
-            .await?;
-        let manager = ManagerProxy::builder(&connection)
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await?;
-        let systemd = Self {
-            connection,
-            manager,
-        };
+        let connection = zbus::connection::Builder::system().method_timeout(REPLY_WITHIN).build().await?;
+        let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
+        let systemd = Self { connection, manager };
         systemd.owner().await?;
         Ok(systemd)
     }
 
     async fn owner(&self) -> Result<String> {
-        let bus = DBusProxy::new(&self.connection)
-            .await
-            .map_err(SystemdError::from)?;
+        let bus = DBusProxy::new(&self.connection).await.map_err(SystemdError::from)?;
         let name = zbus::names::BusName::try_from(SERVICE)?;
         let owner = bus.get_name_owner(name).await.map_err(zbus::Error::from)?;
         Ok(owner.to_string())
@@ -219,26 +180,15 @@ impl Systemd {
     }
 
     /// Makes a unit and starts it; the job to wait for.
-    pub async fn start_transient_unit(
-        &self,
-        name: &str,
-        properties: &[Property],
-    ) -> Result<String> {
+    pub async fn start_transient_unit(&self, name: &str, properties: &[Property]) -> Result<String> {
         let properties = wire(properties);
-        let job = self
-            .manager
-            .start_transient_unit(name, "replace", &properties, &[])
-            .await?;
+        let job = self.manager.start_transient_unit(name, "replace", &properties, &[]).await?;
         Ok(job.to_string())
     }
 
     /// Ends the unit if need be and starts it; the job to wait for.
     pub async fn restart_unit(&self, name: &str) -> Result<String> {
-        Ok(self
-            .manager
-            .restart_unit(name, "replace")
-            .await?
-            .to_string())
+        Ok(self.manager.restart_unit(name, "replace").await?.to_string())
     }
 
     /// Stops it; the job to wait for.
@@ -270,10 +220,7 @@ impl Systemd {
     /// Changes properties until the unit is unloaded or the host boots.
     pub async fn set_unit_properties(&self, name: &str, properties: &[Property]) -> Result<()> {
         let properties = wire(properties);
-        Ok(self
-            .manager
-            .set_unit_properties(name, true, &properties)
-            .await?)
+        Ok(self.manager.set_unit_properties(name, true, &properties).await?)
     }
 
     /// Keeps the unit loaded for as long as this connection lives.
@@ -298,13 +245,7 @@ impl Systemd {
         // The empty interface name means all interfaces: one call, hence one instant.
         let reply = self
             .connection
-            .call_method(
-                Some(SERVICE),
-                path.as_str(),
-                Some("org.freedesktop.DBus.Properties"),
-                "GetAll",
-                &"",
-            )
+            .call_method(Some(SERVICE), path.as_str(), Some("org.freedesktop.DBus.Properties"), "GetAll", &"")
             .await?;
         let body = reply.body();
         let properties: HashMap<&str, Variant<'_>> = body.deserialize()?;
@@ -313,17 +254,9 @@ impl Systemd {
 }
 
 fn rules() -> Result<Vec<MatchRule<'static>>> {
-    let signal = || {
-        MatchRule::builder()
-            .msg_type(zbus::message::Type::Signal)
-            .sender(SERVICE)
-    };
+    let signal = || MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(SERVICE);
     let manager = |member| {
-        signal()
-            .path("/org/freedesktop/systemd1")
-            .interface("org.freedesktop.systemd1.Manager")
-            .member(member)
-            .build()
+        signal().path("/org/freedesktop/systemd1").interface("org.freedesktop.systemd1.Manager").member(member).build()
     };
     let changed = |interface| {
         signal()
@@ -391,10 +324,7 @@ mod tests {
     fn unit_paths_read_back() {
         let name = "reeve-task-executor-12.service";
         let path = unit_path(name);
-        assert_eq!(
-            path,
-            "/org/freedesktop/systemd1/unit/reeve_2dtask_2dexecutor_2d12_2eservice"
-        );
+        assert_eq!(path, "/org/freedesktop/systemd1/unit/reeve_2dtask_2dexecutor_2d12_2eservice");
         assert_eq!(unit_name(&path).as_deref(), Some(name));
         assert_eq!(unit_name("/org/freedesktop/systemd1/job/1"), None);
     }

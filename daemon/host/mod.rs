@@ -1,4 +1,17 @@
 //! This machine. One file per thing; each outside library has its one door here.
 
+pub mod cgroup;
+pub mod clock;
+pub mod config_files;
+pub mod console;
+pub mod journal;
 pub mod launcher;
+pub mod localtime;
+pub mod notify;
 pub mod paths;
+pub mod ports;
+pub mod probe;
+pub mod ready;
+pub mod sd;
+pub mod store;
+pub mod users;

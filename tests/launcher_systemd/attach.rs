@@ -30,8 +30,7 @@ async fn a_second_launcher_finds_the_first_ones_run() {
     rig.die();
     let mut rig = Rig::new().await;
     assert!(rig.find(&replica).await.unwrap().frozen);
-    rig.launcher
-        .stop(&replica, run, 15, Duration::from_secs(20));
+    rig.launcher.stop(&replica, run, 15, Duration::from_secs(20));
     assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(15));
     rig.begin(&spec, None);
     rig.clean().await;
@@ -41,10 +40,7 @@ async fn a_second_launcher_finds_the_first_ones_run() {
 async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_secs(1)),
-        ..worker("healed", "exec sleep 1000")
-    };
+    let spec = RunSpec { unsupervised_after: Some(Duration::from_secs(1)), ..worker("healed", "exec sleep 1000") };
     let replica = spec.replica.clone();
     let (first, pid) = rig.start(&spec).await;
     rig.die();
@@ -58,18 +54,8 @@ async fn sup_p2_a_worker_heals_without_the_daemon_and_no_end_is_lost() {
     let mut rig = Rig::new().await;
     let found = rig.find(&replica).await.unwrap();
     assert_eq!(found.run.to_string(), show(&replica, "InvocationID"));
-    let missed: Vec<_> = found
-        .missed
-        .iter()
-        .map(|(run, info)| (run.to_string(), info.status))
-        .collect();
-    assert_eq!(
-        missed,
-        [
-            (first.to_string(), ExitStatus::Signal(9)),
-            (second, ExitStatus::Signal(11))
-        ]
-    );
+    let missed: Vec<_> = found.missed.iter().map(|(run, info)| (run.to_string(), info.status)).collect();
+    assert_eq!(missed, [(first.to_string(), ExitStatus::Signal(9)), (second, ExitStatus::Signal(11))]);
     rig.begin(&spec, None);
     rig.clean().await;
 }
@@ -93,32 +79,20 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         let spec = RunSpec {
             policy,
             unsupervised_after: Some(Duration::from_millis(500)),
-            ..worker(
-                &format!("kept-{n}"),
-                &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"),
-            )
+            ..worker(&format!("kept-{n}"), &format!("trap 'exit {code}' USR1; while :; do sleep 0.1; done"))
         };
         let replica = spec.replica.clone();
         let (run, pid) = rig.start(&spec).await;
-        until("trap", || {
-            sh_ok(&format!(
-                "grep -q 'SigCgt:.*[2367abef]..$' /proc/{pid}/status"
-            ))
-        })
-        .await;
+        until("trap", || sh_ok(&format!("grep -q 'SigCgt:.*[2367abef]..$' /proc/{pid}/status"))).await;
         rig.die();
         sh(&format!("kill -USR1 {pid}"));
         if restarts {
             until("restarted", || {
-                show(&replica, "InvocationID") != run.to_string()
-                    && show(&replica, "SubState") == "running"
+                show(&replica, "InvocationID") != run.to_string() && show(&replica, "SubState") == "running"
             })
             .await;
         } else {
-            until("ended", || {
-                ["failed", "exited"].contains(&show(&replica, "SubState").as_str())
-            })
-            .await;
+            until("ended", || ["failed", "exited"].contains(&show(&replica, "SubState").as_str())).await;
         }
         let mut rig = Rig::new().await;
         let found = rig.find(&replica).await.unwrap();
@@ -128,11 +102,7 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
         } else {
             (found.run, found.ended.clone().unwrap())
         };
-        assert_eq!(
-            (seen.0, seen.1.status),
-            (run, ExitStatus::Code(code)),
-            "{policy:?} {code}"
-        );
+        assert_eq!((seen.0, seen.1.status), (run, ExitStatus::Code(code)), "{policy:?} {code}");
         // A found end needs no `recorded` before it is started again.
         let again = rig.start(&spec).await;
         assert_eq!(again.0 == found.run, restarts);
@@ -144,17 +114,12 @@ async fn sup_p3_p4_ends_without_the_daemon_are_kept() {
 async fn sup_p10_no_start_limit_ends_the_dead_mans_restarts() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_millis(50)),
-        ..worker("limitless", "sleep 0.2; exit 1")
-    };
+    let spec =
+        RunSpec { unsupervised_after: Some(Duration::from_millis(50)), ..worker("limitless", "sleep 0.2; exit 1") };
     let replica = spec.replica.clone();
     rig.start(&spec).await;
     rig.die();
-    until("15 restarts", || {
-        show(&replica, "NRestarts").parse::<u32>().unwrap() >= 15
-    })
-    .await;
+    until("15 restarts", || show(&replica, "NRestarts").parse::<u32>().unwrap() >= 15).await;
     let mut rig = Rig::new().await;
     let found = rig.find(&replica).await.unwrap();
     assert!(found.missed.len() >= 14, "{}", found.missed.len());
@@ -180,10 +145,7 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
     ] {
         eprintln!("{disturbance}");
         sh(&format!("kill -9 {ended_pid}"));
-        assert_eq!(
-            rig.status(&waiting.replica, ended).await,
-            ExitStatus::Signal(9)
-        );
+        assert_eq!(rig.status(&waiting.replica, ended).await, ExitStatus::Signal(9));
         sh(disturbance);
         // Waits behind the re-reading by itself.
         let token = rig.begin(&waiting, None);
@@ -194,19 +156,13 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
             panic!(
                 "{:?} {}",
                 rig.kept(),
-                sh(&format!(
-                    "systemctl show {} | grep -E 'State|Trans|Slice|Invo'",
-                    live.replica.unit()
-                ))
+                sh(&format!("systemctl show {} | grep -E 'State|Trans|Slice|Invo'", live.replica.unit()))
             );
         };
         assert_eq!((found.run, found.pid), (run, Some(pid)), "{disturbance}");
         assert!(found.missed.is_empty());
         assert!(
-            !rig.kept().iter().any(|e| matches!(
-                e,
-                LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. }
-            )),
+            !rig.kept().iter().any(|e| matches!(e, LauncherEvent::Exited { .. } | LauncherEvent::StartFailed { .. })),
             "{disturbance}: {:?}",
             rig.kept()
         );
@@ -222,15 +178,11 @@ async fn starts_in_flight_survive_reexec_and_bus_restart() {
     let mut rig = Rig::new().await;
     rig.gaps = true;
     for disturbance in ["systemctl daemon-reexec", "systemctl restart dbus.service"] {
-        let specs: Vec<RunSpec> = (1..=20)
-            .map(|n| worker(&format!("flight-{n}"), "exec sleep 1000"))
-            .collect();
+        let specs: Vec<RunSpec> = (1..=20).map(|n| worker(&format!("flight-{n}"), "exec sleep 1000")).collect();
         let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
         // Somewhere in the middle.
         let first = rig.begun(tokens[0]).await.unwrap();
-        let child = std::process::Command::new("sh")
-            .args(["-c", disturbance])
-            .spawn();
+        let child = std::process::Command::new("sh").args(["-c", disturbance]).spawn();
         let mut runs = vec![first];
         for token in &tokens[1..] {
             runs.push(rig.begun(*token).await.unwrap());
@@ -253,9 +205,7 @@ async fn an_end_during_the_bus_restart_is_not_lost() {
     let spec = worker("blink", "exec sleep 1000");
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
-    sh(&format!(
-        "systemctl stop dbus.socket dbus.service; kill -9 {pid}; systemctl start dbus.socket dbus.service"
-    ));
+    sh(&format!("systemctl stop dbus.socket dbus.service; kill -9 {pid}; systemctl start dbus.socket dbus.service"));
     assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(9));
     let (run, _) = rig.start(&spec).await;
     sh(&format!("systemctl restart {}", replica.unit()));
@@ -275,10 +225,7 @@ async fn an_end_during_the_bus_restart_is_not_lost() {
 async fn sup_p7_a_start_racing_the_dead_mans_timer_loses_no_run() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_millis(300)),
-        ..worker("racing", "exec sleep 1000")
-    };
+    let spec = RunSpec { unsupervised_after: Some(Duration::from_millis(300)), ..worker("racing", "exec sleep 1000") };
     let replica = spec.replica.clone();
     let (mut run, mut pid) = rig.start(&spec).await;
     let (mut told, mut over) = (vec![run], Vec::new());

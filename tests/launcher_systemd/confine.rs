@@ -12,9 +12,7 @@ const MIB: u64 = 1 << 20;
 
 fn folder(name: &str) -> String {
     let path = format!("/srv/launcher-test/{name}");
-    sh(&format!(
-        "mkdir -p {path} && chown reeve-worker: {path} && chmod 700 {path}"
-    ));
+    sh(&format!("mkdir -p {path} && chown reeve-worker: {path} && chmod 700 {path}"));
     path
 }
 
@@ -23,31 +21,17 @@ async fn limits_hold_and_change_live() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("limited", "exec sleep 1000");
-    spec.limits = Resources {
-        cpu_limit: Some(50),
-        memory_limit: Some(100 * MIB),
-        tasks_max: Some(7),
-        ..Resources::default()
-    };
+    spec.limits =
+        Resources { cpu_limit: Some(50), memory_limit: Some(100 * MIB), tasks_max: Some(7), ..Resources::default() };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
-    let cgroup = format!(
-        "/sys/fs/cgroup{}",
-        sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"))
-    );
+    let cgroup = format!("/sys/fs/cgroup{}", sh(&format!("cut -d: -f3 /proc/{pid}/cgroup")));
     let read = |file: &str| sh(&format!("cat '{cgroup}/{file}'"));
     assert_eq!(read("memory.max"), (100 * MIB).to_string());
     assert_eq!(read("memory.high"), (90 * MIB).to_string());
     assert_eq!(read("pids.max"), "7");
     assert_eq!(read("cpu.max"), "50000 100000");
-    rig.launcher.set_limits(
-        &replica,
-        run,
-        Resources {
-            memory_limit: Some(200 * MIB),
-            ..Resources::default()
-        },
-    );
+    rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
     assert_eq!(rig.applied(Applied::Limits).await, Ok(()));
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
     assert_eq!(read("cpu.max"), "max 100000");
@@ -69,33 +53,16 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
     let mut rig = Rig::new().await;
     let team = "inner-team".parse().unwrap();
     let parents = vec!["outer".parse().unwrap()];
-    let limits = |memory| TeamLimits {
-        memory_max: Some(memory),
-        tasks_max: Some(100),
-        ..TeamLimits::default()
-    };
+    let limits = |memory| TeamLimits { memory_max: Some(memory), tasks_max: Some(100), ..TeamLimits::default() };
     rig.launcher.set_team(&team, &parents, limits(300 * MIB));
-    let spec = RunSpec {
-        team: team.clone(),
-        team_parents: parents.clone(),
-        ..worker("teamed", "exec sleep 1000")
-    };
+    let spec = RunSpec { team: team.clone(), team_parents: parents.clone(), ..worker("teamed", "exec sleep 1000") };
     let (_, pid) = rig.start(&spec).await;
     let slice = "/sys/fs/cgroup/reeve.slice/reeve-outer.slice/reeve-outer-inner\\x2dteam.slice";
     let unit = Path::new(slice).join(spec.replica.unit());
-    assert_eq!(
-        sh(&format!("cat '{}/cgroup.procs'", unit.display())),
-        pid.to_string()
-    );
-    assert_eq!(
-        sh(&format!("cat '{slice}/memory.max'")),
-        (300 * MIB).to_string()
-    );
+    assert_eq!(sh(&format!("cat '{}/cgroup.procs'", unit.display())), pid.to_string());
+    assert_eq!(sh(&format!("cat '{slice}/memory.max'")), (300 * MIB).to_string());
     rig.launcher.set_team(&team, &parents, limits(400 * MIB));
-    until("changed live", || {
-        sh(&format!("cat '{slice}/memory.max'")) == (400 * MIB).to_string()
-    })
-    .await;
+    until("changed live", || sh(&format!("cat '{slice}/memory.max'")) == (400 * MIB).to_string()).await;
     rig.clean().await;
 }
 
@@ -104,15 +71,13 @@ async fn a_fork_bomb_stays_inside_its_tasks() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("bomb", "");
-    let script =
-        "import os, time\nwhile True:\n  try:\n    os.fork()\n  except OSError: time.sleep(0.1)\n";
+    let script = "import os, time\nwhile True:\n  try:\n    os.fork()\n  except OSError: time.sleep(0.1)\n";
     spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), script.into()];
     spec.limits.tasks_max = Some(20);
     let (run, pid) = rig.start(&spec).await;
     let cgroup = sh(&format!("cut -d: -f3 /proc/{pid}/cgroup"));
     until("full", || {
-        !sh_ok(&format!("test -d /proc/{pid}"))
-            || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
+        !sh_ok(&format!("test -d /proc/{pid}")) || sh(&format!("cat '/sys/fs/cgroup{cgroup}/pids.current'")) == "20"
     })
     .await;
     rig.launcher.kill(&spec.replica, run);
@@ -135,9 +100,7 @@ async fn the_network_is_cut_and_given_back() {
     let mut spec = worker("net", "");
     spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), script];
     spec.working_directory = Some(work.clone());
-    let is = |wanted: &str| {
-        std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted)
-    };
+    let is = |wanted: &str| std::fs::read_to_string(format!("{work}/now")).is_ok_and(|now| now == wanted);
     let (run, pid) = rig.start(&spec).await;
     until("open", || is("open")).await;
     rig.launcher.network(&spec.replica, run, true);
@@ -169,11 +132,7 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
         ),
     )
     .unwrap();
-    std::fs::set_permissions(
-        format!("{web}/nginx.conf"),
-        PermissionsExt::from_mode(0o644),
-    )
-    .unwrap();
+    std::fs::set_permissions(format!("{web}/nginx.conf"), PermissionsExt::from_mode(0o644)).unwrap();
     let database = folder("database");
     let server = |name: &str, exec: &[&str], folder: &str| RunSpec {
         exec: exec.iter().map(|a| (*a).to_owned()).collect(),
@@ -183,42 +142,19 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
     let python = folder("python");
     for (spec, works) in [
         (
-            server(
-                "web",
-                &["/usr/sbin/nginx", "-c", &format!("{web}/nginx.conf")],
-                &web,
-            ),
+            server("web", &["/usr/sbin/nginx", "-c", &format!("{web}/nginx.conf")], &web),
             "python3 -c \"import urllib.request as u; assert u.urlopen('http://127.0.0.1:18080/').read() == b'fine'\"",
         ),
         (
             server(
                 "database",
-                &[
-                    "/usr/bin/redis-server",
-                    "--port",
-                    "16379",
-                    "--save",
-                    "1 1",
-                    "--dir",
-                    &database,
-                ],
+                &["/usr/bin/redis-server", "--port", "16379", "--save", "1 1", "--dir", &database],
                 &database,
             ),
             "redis-cli -p 16379 set a b && redis-cli -p 16379 save && test -s /srv/launcher-test/database/dump.rdb",
         ),
         (
-            server(
-                "python",
-                &[
-                    "/usr/bin/python3",
-                    "-m",
-                    "http.server",
-                    "18081",
-                    "--bind",
-                    "127.0.0.1",
-                ],
-                &python,
-            ),
+            server("python", &["/usr/bin/python3", "-m", "http.server", "18081", "--bind", "127.0.0.1"], &python),
             "python3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:18081/')\"",
         ),
     ] {
@@ -229,16 +165,12 @@ async fn sec_14_real_servers_run_under_the_defaults_at_low_exposure() {
         let (run, pid) = rig.start(&spec).await;
         until(works, || sh_ok(works)).await;
         assert_eq!(sh(&format!("stat -c %U /proc/{pid}")), "reeve-worker");
-        let text = sh(&format!(
-            "systemd-analyze security --no-pager {} | tail -1",
-            spec.replica.unit()
-        ));
+        let text = sh(&format!("systemd-analyze security --no-pager {} | tail -1", spec.replica.unit()));
         eprintln!("{text}");
         let level = text.split(": ").nth(1).unwrap();
         let level: f64 = level.split(' ').next().unwrap().parse().unwrap();
         assert!(level <= 3.0, "{text}");
-        rig.launcher
-            .stop(&spec.replica, run, 15, std::time::Duration::from_secs(30));
+        rig.launcher.stop(&spec.replica, run, 15, std::time::Duration::from_secs(30));
         rig.ended(&spec.replica, run).await;
     }
     rig.clean().await;
@@ -319,24 +251,16 @@ async fn credentials_and_environment_reach_the_worker() {
     sh(
         "mkdir -p /etc/reeve/credentials && printf hush > /etc/reeve/credentials/api-key && chmod -R go= /etc/reeve/credentials",
     );
-    sh(
-        "mkdir -p /etc/agents && printf 'FROM_FILE=yes\\n' > /etc/agents/env && chmod 600 /etc/agents/env",
-    );
+    sh("mkdir -p /etc/agents && printf 'FROM_FILE=yes\\n' > /etc/agents/env && chmod 600 /etc/agents/env");
     let mut rig = Rig::new().await;
     let spec = RunSpec {
         credentials: vec!["api-key".into()],
         environment_file: Some("/etc/agents/env".into()),
         working_directory: Some(work.clone()),
-        ..worker(
-            "secrets",
-            "cat $CREDENTIALS_DIRECTORY/api-key > out; echo $FROM_FILE >> out; exec sleep 1000",
-        )
+        ..worker("secrets", "cat $CREDENTIALS_DIRECTORY/api-key > out; echo $FROM_FILE >> out; exec sleep 1000")
     };
     rig.start(&spec).await;
-    until("written", || {
-        std::fs::read_to_string(format!("{work}/out")).is_ok_and(|t| t == "hushyes\n")
-    })
-    .await;
+    until("written", || std::fs::read_to_string(format!("{work}/out")).is_ok_and(|t| t == "hushyes\n")).await;
     sh("rm -r /etc/reeve/credentials /etc/agents");
     rig.clean().await;
 }
@@ -358,22 +282,11 @@ async fn the_journal_and_the_notify_socket_are_the_workers() {
     let (run, _) = rig.begun(token).await.unwrap();
     let mut buffer = [0; 256];
     let wait = std::time::Duration::from_secs(60);
-    let n = tokio::time::timeout(wait, socket.recv(&mut buffer))
-        .await
-        .unwrap()
-        .unwrap();
+    let n = tokio::time::timeout(wait, socket.recv(&mut buffer)).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&buffer[..n]).contains("READY=1"));
     let by = |field: &str| format!("journalctl -q -o cat {field}");
-    until("journal", || {
-        sh(&by(&format!("_SYSTEMD_INVOCATION_ID={run}"))).contains("own folder")
-    })
-    .await;
-    assert!(
-        sh(&by(
-            "REEVE_WORKER=talks REEVE_REPLICA=1 REEVE_TEAM=launcher-test"
-        ))
-        .contains("spoken")
-    );
+    until("journal", || sh(&by(&format!("_SYSTEMD_INVOCATION_ID={run}"))).contains("own folder")).await;
+    assert!(sh(&by("REEVE_WORKER=talks REEVE_REPLICA=1 REEVE_TEAM=launcher-test")).contains("spoken"));
     assert!(sh(&by("-t talks")).contains("spoken"));
     rig.clean().await;
 }

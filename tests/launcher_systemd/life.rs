@@ -22,31 +22,16 @@ async fn ends_are_told_apart() {
         (RestartPolicy::Always, "exit 3", ExitStatus::Code(3)),
         (RestartPolicy::Never, "exit 3", ExitStatus::Code(3)),
         (RestartPolicy::Always, "exit 78", ExitStatus::Code(78)),
-        (
-            RestartPolicy::Always,
-            "kill -SEGV $$",
-            ExitStatus::Signal(11),
-        ),
+        (RestartPolicy::Always, "kill -SEGV $$", ExitStatus::Signal(11)),
         (RestartPolicy::Never, "kill -KILL $$", ExitStatus::Signal(9)),
         // Not to be mistaken for systemd's own 203/EXEC: the program did run.
-        (
-            RestartPolicy::Always,
-            "sleep 1; exit 203",
-            ExitStatus::Code(203),
-        ),
+        (RestartPolicy::Always, "sleep 1; exit 203", ExitStatus::Code(203)),
     ] {
-        let spec = RunSpec {
-            policy,
-            ..worker("ends", script)
-        };
+        let spec = RunSpec { policy, ..worker("ends", script) };
         let (run, pid) = rig.start(&spec).await;
         assert!(pid > 0);
         let info = rig.ended(&spec.replica, run).await;
-        assert_eq!(
-            (info.status, info.oom_kill),
-            (status, false),
-            "{policy:?} {script}"
-        );
+        assert_eq!((info.status, info.oom_kill), (status, false), "{policy:?} {script}");
         assert!(info.at.0 > 1_600_000_000_000_000);
     }
     rig.clean().await;
@@ -62,10 +47,7 @@ async fn sup_p1_a_crash_is_followed_by_a_new_run_of_the_same_unit() {
     for _ in 0..5 {
         assert_eq!(show(&replica, "InvocationID"), run.to_string());
         sh(&format!("kill -9 {pid}"));
-        assert_eq!(
-            rig.exited(&replica, run).await.status,
-            ExitStatus::Signal(9)
-        );
+        assert_eq!(rig.exited(&replica, run).await.status, ExitStatus::Signal(9));
         assert_eq!(show(&replica, "SubState"), "auto-restart");
         // Held back until the record is on disk.
         let token = rig.begin(&spec, None);
@@ -83,15 +65,9 @@ async fn an_oom_kill_is_known_for_what_it_is() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let eat = "exec tail /dev/zero";
-    for (name, script) in [
-        ("oom-main", eat.to_owned()),
-        ("oom-child", format!("sh -c '{eat}' & wait; sleep 1000")),
-    ] {
+    for (name, script) in [("oom-main", eat.to_owned()), ("oom-child", format!("sh -c '{eat}' & wait; sleep 1000"))] {
         let spec = RunSpec {
-            limits: Resources {
-                memory_limit: Some(16 * MIB),
-                ..Resources::default()
-            },
+            limits: Resources { memory_limit: Some(16 * MIB), ..Resources::default() },
             ..worker(name, &script)
         };
         let (run, _) = rig.start(&spec).await;
@@ -108,60 +84,30 @@ async fn a_start_that_cannot_be_says_why() {
     sh("touch /var/tmp/not-executable && chmod 644 /var/tmp/not-executable");
     let mut rig = Rig::new().await;
     let spec = worker("bad", "sleep 1000");
-    let exec = |program: &str| RunSpec {
-        exec: vec![program.into()],
-        ..spec.clone()
-    };
+    let exec = |program: &str| RunSpec { exec: vec![program.into()], ..spec.clone() };
     let cases = [
         (exec("/no/such/program"), "/no/such/program does not exist"),
-        (
-            exec("/var/tmp/not-executable"),
-            "/var/tmp/not-executable is not executable",
-        ),
+        (exec("/var/tmp/not-executable"), "/var/tmp/not-executable is not executable"),
         (exec("relative"), "not an absolute path"),
+        (RunSpec { user: Some("nobody-at-all".into()), ..spec.clone() }, "user nobody-at-all is unknown"),
         (
-            RunSpec {
-                user: Some("nobody-at-all".into()),
-                ..spec.clone()
-            },
-            "user nobody-at-all is unknown",
-        ),
-        (
-            RunSpec {
-                working_directory: Some("/no/such/folder".into()),
-                ..spec.clone()
-            },
+            RunSpec { working_directory: Some("/no/such/folder".into()), ..spec.clone() },
             "working directory /no/such/folder",
         ),
+        (RunSpec { environment_file: Some("/no/such/env".into()), ..spec.clone() }, "systemd"),
         (
-            RunSpec {
-                environment_file: Some("/no/such/env".into()),
-                ..spec.clone()
-            },
-            "systemd",
-        ),
-        (
-            RunSpec {
-                sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(),
-                ..spec.clone()
-            },
+            RunSpec { sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(), ..spec.clone() },
             "worker.sandbox.ProtectSytem",
         ),
         (
-            RunSpec {
-                sandbox: [("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into(),
-                ..spec.clone()
-            },
+            RunSpec { sandbox: [("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into(), ..spec.clone() },
             "ProtectSystem",
         ),
     ];
     for (spec, expected) in cases {
         let error = rig.try_start(&spec).await.unwrap_err();
         assert!(error.contains(expected), "{error:?} lacks {expected:?}");
-        until("not armed", || {
-            show(&spec.replica, "SubState") != "auto-restart"
-        })
-        .await;
+        until("not armed", || show(&spec.replica, "SubState") != "auto-restart").await;
     }
     // The name is free for a better one at once.
     let (run, _) = rig.start(&spec).await;
@@ -180,51 +126,25 @@ async fn sup_p6_a_stop_asks_then_kills() {
     rig.launcher.stop(&polite.replica, run, 15, grace);
     // Whether the trap was set before the signal came or not.
     let status = rig.status(&polite.replica, run).await;
-    assert!(
-        matches!(status, ExitStatus::Code(7) | ExitStatus::Signal(15)),
-        "{status:?}"
-    );
+    assert!(matches!(status, ExitStatus::Code(7) | ExitStatus::Signal(15)), "{status:?}");
 
     // Another signal than the unit's own.
-    let (run, pid) = rig
-        .start(&RunSpec {
-            digest: "2".into(),
-            ..worker("polite", "exec sleep 1000")
-        })
-        .await;
+    let (run, pid) = rig.start(&RunSpec { digest: "2".into(), ..worker("polite", "exec sleep 1000") }).await;
     assert!(pid > 0);
     rig.launcher.stop(&polite.replica, run, 10, grace);
-    assert_eq!(
-        rig.status(&polite.replica, run).await,
-        ExitStatus::Signal(10)
-    );
-    until("stays down", || {
-        show(&polite.replica, "SubState") != "auto-restart"
-    })
-    .await;
+    assert_eq!(rig.status(&polite.replica, run).await, ExitStatus::Signal(10));
+    until("stays down", || show(&polite.replica, "SubState") != "auto-restart").await;
 
-    let stubborn = worker(
-        "stubborn",
-        "trap '' TERM; echo up > /dev/null; while :; do sleep 0.1; done",
-    );
+    let stubborn = worker("stubborn", "trap '' TERM; echo up > /dev/null; while :; do sleep 0.1; done");
     let (run, pid) = rig.start(&stubborn).await;
     until("deaf", || {
         // SigIgn of signal 15.
-        sh_ok(&format!(
-            "grep -q 'SigIgn:.*[4567cdef]...$' /proc/{pid}/status"
-        ))
+        sh_ok(&format!("grep -q 'SigIgn:.*[4567cdef]...$' /proc/{pid}/status"))
     })
     .await;
-    rig.launcher
-        .stop(&stubborn.replica, run, 15, Duration::from_secs(1));
-    assert_eq!(
-        rig.status(&stubborn.replica, run).await,
-        ExitStatus::Signal(9)
-    );
-    until("stays down", || {
-        show(&stubborn.replica, "SubState") != "auto-restart"
-    })
-    .await;
+    rig.launcher.stop(&stubborn.replica, run, 15, Duration::from_secs(1));
+    assert_eq!(rig.status(&stubborn.replica, run).await, ExitStatus::Signal(9));
+    until("stays down", || show(&stubborn.replica, "SubState") != "auto-restart").await;
     rig.clean().await;
 }
 
@@ -232,22 +152,13 @@ async fn sup_p6_a_stop_asks_then_kills() {
 async fn a_kill_reaches_grandchildren() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = worker(
-        "family",
-        "setsid sh -c 'sleep 4321' & setsid setsid sleep 4321 & sleep 1000",
-    );
+    let spec = worker("family", "setsid sh -c 'sleep 4321' & setsid setsid sleep 4321 & sleep 1000");
     let (run, _) = rig.start(&spec).await;
-    until("children", || {
-        sh("pgrep -xc sleep || true").parse::<u32>().unwrap_or(0) >= 2
-    })
-    .await;
+    until("children", || sh("pgrep -xc sleep || true").parse::<u32>().unwrap_or(0) >= 2).await;
     rig.launcher.kill(&spec.replica, run);
     assert_eq!(rig.status(&spec.replica, run).await, ExitStatus::Signal(9));
     until("none left", || !sh_ok("pgrep -f '[s]leep 4321'")).await;
-    until("stays down", || {
-        show(&spec.replica, "SubState") != "auto-restart"
-    })
-    .await;
+    until("stays down", || show(&spec.replica, "SubState") != "auto-restart").await;
     rig.clean().await;
 }
 
@@ -282,14 +193,10 @@ async fn frozen_workers_thaw_stop_and_die() {
             rig.launcher.kill(&replica, run);
             9
         } else {
-            rig.launcher
-                .stop(&replica, run, 15, Duration::from_secs(20));
+            rig.launcher.stop(&replica, run, 15, Duration::from_secs(20));
             15
         };
-        assert_eq!(
-            rig.status(&replica, run).await,
-            ExitStatus::Signal(expected)
-        );
+        assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(expected));
         rig.launcher.freeze(&replica, run);
         let refused = rig.applied(Applied::Freeze).await.unwrap_err();
         assert!(refused.contains("has ended"), "{refused}");
@@ -312,8 +219,7 @@ async fn sup_p5_a_changed_specification_is_a_new_unit() {
                 rig.ended(&replica, run).await;
             }
             1 => {
-                rig.launcher
-                    .stop(&replica, run, 15, Duration::from_secs(20));
+                rig.launcher.stop(&replica, run, 15, Duration::from_secs(20));
                 rig.ended(&replica, run).await;
             }
             _ => {
@@ -336,10 +242,7 @@ async fn sup_p5_a_changed_specification_is_a_new_unit() {
 async fn a_disarmed_unit_stays_down_and_starts_again() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let spec = RunSpec {
-        unsupervised_after: Some(Duration::from_secs(2)),
-        ..worker("disarmed", "exec sleep 1000")
-    };
+    let spec = RunSpec { unsupervised_after: Some(Duration::from_secs(2)), ..worker("disarmed", "exec sleep 1000") };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
     sh(&format!("kill -9 {pid}"));
@@ -367,28 +270,12 @@ async fn a_disarmed_unit_stays_down_and_starts_again() {
 async fn arguments_arrive_as_they_were_written() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let odd = [
-        "$HOME",
-        "${PATH}",
-        "%n %%",
-        "a b",
-        "\"q\"",
-        "back\\slash",
-        "ä",
-        "",
-        ";",
-        "*",
-    ];
+    let odd = ["$HOME", "${PATH}", "%n %%", "a b", "\"q\"", "back\\slash", "ä", "", ";", "*"];
     let mut spec = worker("odd", "sleep 1000");
     spec.exec[2] = "exec sleep 1000; :".into();
-    spec.exec = vec![
-        "/usr/bin/python3".into(),
-        "-c".into(),
-        "import time; time.sleep(1000)".into(),
-    ];
+    spec.exec = vec!["/usr/bin/python3".into(), "-c".into(), "import time; time.sleep(1000)".into()];
     spec.exec.extend(odd.iter().map(|s| (*s).to_owned()));
-    spec.environment
-        .insert("ODD".into(), "a \"b\" $c %n \\ ü".into());
+    spec.environment.insert("ODD".into(), "a \"b\" $c %n \\ ü".into());
     let expected = format!("{}\0", spec.exec.join("\0"));
     let (run, pid) = rig.start(&spec).await;
     for _ in 0..2 {
@@ -414,10 +301,7 @@ async fn many_starts_and_stops_at_once() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
     let specs: Vec<RunSpec> = (1..=MANY)
-        .map(|n| RunSpec {
-            replica: ReplicaId::new("many".parse().unwrap(), n),
-            ..worker("many", "exec sleep 1000")
-        })
+        .map(|n| RunSpec { replica: ReplicaId::new("many".parse().unwrap(), n), ..worker("many", "exec sleep 1000") })
         .collect();
     let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
     let mut runs = Vec::new();
@@ -437,15 +321,11 @@ async fn many_starts_and_stops_at_once() {
     let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
     for (spec, token) in specs.iter().zip(tokens) {
         let (run, _) = rig.begun(token).await.unwrap();
-        rig.launcher
-            .stop(&spec.replica, run, 15, Duration::from_secs(60));
+        rig.launcher.stop(&spec.replica, run, 15, Duration::from_secs(60));
     }
     let mut stopped = 0;
     while stopped < specs.len() {
-        rig.wait("stopped", |event| {
-            matches!(event, LauncherEvent::Exited { .. }).then_some(())
-        })
-        .await;
+        rig.wait("stopped", |event| matches!(event, LauncherEvent::Exited { .. }).then_some(())).await;
         stopped += 1;
     }
     sh("systemctl stop reeve.slice; systemctl reset-failed 'reeve-*' || true");
@@ -478,17 +358,12 @@ async fn sup_p9_a_frozen_run_that_is_killed_does_not_block_its_name() {
     sh(&format!("kill -9 {pid}"));
     let status = rig.status(&replica, run).await;
     assert_eq!(status, ExitStatus::Signal(9));
-    eprintln!(
-        "state {} freezer {}",
-        show(&replica, "SubState"),
-        show(&replica, "FreezerState")
-    );
+    eprintln!("state {} freezer {}", show(&replica, "SubState"), show(&replica, "FreezerState"));
     let (run, _) = rig.start(&spec).await;
     assert_eq!(show(&replica, "FreezerState"), "running");
     rig.launcher.freeze(&replica, run);
     assert_eq!(rig.applied(Applied::Freeze).await, Ok(()));
-    rig.launcher
-        .stop(&replica, run, 15, Duration::from_secs(20));
+    rig.launcher.stop(&replica, run, 15, Duration::from_secs(20));
     assert_eq!(rig.status(&replica, run).await, ExitStatus::Signal(15));
     rig.clean().await;
 }

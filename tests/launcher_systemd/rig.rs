@@ -6,9 +6,7 @@ use reeve::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher}
 use reeve::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
 use reeve_core::effect::RunSpec;
-use reeve_core::{
-    Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall,
-};
+use reeve_core::{Applied, ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, StartToken, Wall};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,11 +40,7 @@ pub async fn guard() -> Option<MutexGuard<'static, ()>> {
 pub fn sh(line: &str) -> String {
     let out = Command::new("sh").args(["-c", line]).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-    assert!(
-        out.status.success(),
-        "{line}: {text} {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "{line}: {text} {}", String::from_utf8_lossy(&out.stderr));
     text
 }
 
@@ -127,11 +121,7 @@ impl Rig {
     }
 
     /// The first event that fits, kept ones included; all others are kept.
-    pub async fn wait<T>(
-        &mut self,
-        what: &str,
-        mut fits: impl FnMut(&LauncherEvent) -> Option<T>,
-    ) -> T {
+    pub async fn wait<T>(&mut self, what: &str, mut fits: impl FnMut(&LauncherEvent) -> Option<T>) -> T {
         for at in 0..self.kept.len() {
             if let Some(value) = fits(&self.kept[at]) {
                 self.kept.remove(at);
@@ -168,12 +158,8 @@ impl Rig {
     /// What came of a start.
     pub async fn begun(&mut self, token: StartToken) -> Result<(RunId, u32), String> {
         self.wait("answer to a start", |event| match event {
-            LauncherEvent::Started {
-                token: t, run, pid, ..
-            } if *t == token => Some(Ok((*run, *pid))),
-            LauncherEvent::StartFailed {
-                token: t, error, ..
-            } if *t == token => Some(Err(error.clone())),
+            LauncherEvent::Started { token: t, run, pid, .. } if *t == token => Some(Ok((*run, *pid))),
+            LauncherEvent::StartFailed { token: t, error, .. } if *t == token => Some(Err(error.clone())),
             _ => None,
         })
         .await
@@ -198,11 +184,7 @@ impl Rig {
     /// The end of a run, not recorded.
     pub async fn exited(&mut self, replica: &ReplicaId, run: RunId) -> ExitInfo {
         self.wait("exit", |event| match event {
-            LauncherEvent::Exited {
-                replica: r,
-                run: x,
-                info,
-            } if r == replica && *x == run => Some(info.clone()),
+            LauncherEvent::Exited { replica: r, run: x, info } if r == replica && *x == run => Some(info.clone()),
             _ => None,
         })
         .await
@@ -214,9 +196,7 @@ impl Rig {
 
     pub async fn applied(&mut self, what: Applied) -> Result<(), String> {
         self.wait("answer", |event| match event {
-            LauncherEvent::Applied {
-                what: w, result, ..
-            } if *w == what => Some(result.clone()),
+            LauncherEvent::Applied { what: w, result, .. } if *w == what => Some(result.clone()),
             _ => None,
         })
         .await
@@ -228,9 +208,7 @@ impl Rig {
         while let Ok(event) = self.events.try_recv() {
             self.kept.push(event);
         }
-        self.kept.retain(|event| {
-            !matches!(event, LauncherEvent::ListComplete | LauncherEvent::Found(_))
-        });
+        self.kept.retain(|event| !matches!(event, LauncherEvent::ListComplete | LauncherEvent::Found(_)));
         self.launcher.list();
         let found = self.listed(replica).await;
         match found {
@@ -240,18 +218,16 @@ impl Rig {
     }
 
     pub async fn listed(&mut self, replica: &ReplicaId) -> Option<Found> {
-        self.wait("end of list", |event| {
-            matches!(event, LauncherEvent::ListComplete).then_some(())
-        })
-        .await;
+        self.wait("end of list", |event| matches!(event, LauncherEvent::ListComplete).then_some(())).await;
         self.found(replica)
     }
 
     /// A kept `Found` of the replica.
     pub fn found(&mut self, replica: &ReplicaId) -> Option<Found> {
-        let at = self.kept.iter().position(
-            |event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica),
-        )?;
+        let at = self
+            .kept
+            .iter()
+            .position(|event| matches!(event, LauncherEvent::Found(found) if found.replica == *replica))?;
         match self.kept.remove(at) {
             LauncherEvent::Found(found) => Some(found),
             _ => None,
@@ -311,12 +287,7 @@ fn journal(query: &MissedQuery) -> Vec<(RunId, ExitInfo)> {
             _ => ExitStatus::Signal(status),
         };
         let at = field("__REALTIME_TIMESTAMP").parse().unwrap_or(0);
-        let info = ExitInfo {
-            status,
-            oom_kill: false,
-            peak_memory: None,
-            at: Wall(at),
-        };
+        let info = ExitInfo { status, oom_kill: false, peak_memory: None, at: Wall(at) };
         if Some(run) != query.present && all.iter().all(|(known, _)| *known != run) {
             all.push((run, info));
         }

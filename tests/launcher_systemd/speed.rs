@@ -11,7 +11,8 @@ fn middle(mut of: Vec<Duration>) -> Duration {
 }
 
 /// The stamp is on the boot clock, in nanoseconds, as this program's.
-const STAMP: &str = "import time; open('/srv/launcher-test/speed/stamp','w').write(str(time.monotonic_ns())); time.sleep(1000)";
+const STAMP: &str =
+    "import time; open('/srv/launcher-test/speed/stamp','w').write(str(time.monotonic_ns())); time.sleep(1000)";
 
 #[tokio::test]
 async fn a_crash_costs_little_more_than_with_plain_systemd() {
@@ -26,12 +27,7 @@ async fn a_crash_costs_little_more_than_with_plain_systemd() {
     let _ = Instant::now();
     let mut rig = Rig::new().await;
     let mut spec = worker("speed", "");
-    spec.exec = vec![
-        "/usr/bin/python3".into(),
-        "-S".into(),
-        "-c".into(),
-        STAMP.into(),
-    ];
+    spec.exec = vec!["/usr/bin/python3".into(), "-S".into(), "-c".into(), STAMP.into()];
     spec.working_directory = Some("/srv/launcher-test/speed".into());
     let (mut run, mut pid) = rig.start(&spec).await;
     let mut ours = Vec::new();
@@ -50,13 +46,7 @@ async fn a_crash_costs_little_more_than_with_plain_systemd() {
     rig.clean().await;
     let text = properties
         .lines()
-        .map(|l| {
-            if l.starts_with("RestartSec") || l.starts_with("RestartUSec") {
-                "RestartSec=0"
-            } else {
-                l
-            }
-        })
+        .map(|l| if l.starts_with("RestartSec") || l.starts_with("RestartUSec") { "RestartSec=0" } else { l })
         .collect::<Vec<_>>()
         .join("\n");
     std::fs::write("/run/systemd/system/plain-speed.service", text).unwrap();
@@ -72,9 +62,7 @@ async fn a_crash_costs_little_more_than_with_plain_systemd() {
         until("back", || stamp().is_some()).await;
         plain.push(Duration::from_nanos(stamp().unwrap() - killed));
     }
-    sh_ok(
-        "systemctl stop plain-speed.service; rm /run/systemd/system/plain-speed.service; systemctl daemon-reload",
-    );
+    sh_ok("systemctl stop plain-speed.service; rm /run/systemd/system/plain-speed.service; systemctl daemon-reload");
     let (ours, plain) = (middle(ours), middle(plain));
     eprintln!(
         "crash to main(), median of {ROUNDS}: reeve {ours:?}, plain systemd {plain:?}, ratio {:.2}",

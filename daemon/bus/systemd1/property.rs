@@ -14,10 +14,7 @@ pub struct Property {
 impl Property {
     /// `name = value`.
     pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self {
-            name: name.into(),
-            value: value.into(),
-        }
+        Self { name: name.into(), value: value.into() }
     }
 }
 
@@ -109,10 +106,7 @@ fn variant(value: &Value) -> Variant<'_> {
 
 /// Properties as the method calls take them.
 pub(super) fn wire(properties: &[Property]) -> Vec<(&str, Variant<'_>)> {
-    properties
-        .iter()
-        .map(|p| (p.name.as_str(), variant(&p.value)))
-        .collect()
+    properties.iter().map(|p| (p.name.as_str(), variant(&p.value))).collect()
 }
 
 #[cfg(test)]

@@ -67,13 +67,10 @@ impl Reader {
             return None;
         }
         match (header.interface()?.as_str(), member) {
-            ("org.freedesktop.DBus.Properties", "PropertiesChanged") => {
-                changed(header.path()?.as_str(), message)
-            }
+            ("org.freedesktop.DBus.Properties", "PropertiesChanged") => changed(header.path()?.as_str(), message),
             ("org.freedesktop.systemd1.Manager", "JobRemoved") => {
                 let body = message.body();
-                let (_, job, unit, result): (u32, ObjectPath<'_>, &str, &str) =
-                    body.deserialize().ok()?;
+                let (_, job, unit, result): (u32, ObjectPath<'_>, &str, &str) = body.deserialize().ok()?;
                 ours(unit).then(|| SystemdEvent::JobRemoved {
                     job: job.to_string(),
                     unit: unit.to_owned(),
@@ -83,15 +80,11 @@ impl Reader {
             ("org.freedesktop.systemd1.Manager", "UnitRemoved") => {
                 let body = message.body();
                 let (unit, _): (&str, ObjectPath<'_>) = body.deserialize().ok()?;
-                ours(unit).then(|| SystemdEvent::UnitRemoved {
-                    unit: unit.to_owned(),
-                })
+                ours(unit).then(|| SystemdEvent::UnitRemoved { unit: unit.to_owned() })
             }
-            ("org.freedesktop.systemd1.Manager", "Reloading") => message
-                .body()
-                .deserialize()
-                .ok()
-                .map(SystemdEvent::Reloading),
+            ("org.freedesktop.systemd1.Manager", "Reloading") => {
+                message.body().deserialize().ok().map(SystemdEvent::Reloading)
+            }
             _ => None,
         }
     }
@@ -114,16 +107,11 @@ fn ours(unit: &str) -> bool {
 fn changed(path: &str, message: &Message) -> Option<SystemdEvent> {
     let unit = unit_name(path).filter(|unit| ours(unit))?;
     let body = message.body();
-    let (interface, properties, _): (&str, HashMap<&str, Variant<'_>>, Vec<&str>) =
-        body.deserialize().ok()?;
+    let (interface, properties, _): (&str, HashMap<&str, Variant<'_>>, Vec<&str>) = body.deserialize().ok()?;
     let complete = match interface {
         "org.freedesktop.systemd1.Service" => false,
         "org.freedesktop.systemd1.Unit" => true,
         _ => return None,
     };
-    Some(SystemdEvent::Changed {
-        unit,
-        part: Box::new(UnitPart::read(&properties)),
-        complete,
-    })
+    Some(SystemdEvent::Changed { unit, part: Box::new(UnitPart::read(&properties)), complete })
 }

@@ -99,10 +99,7 @@ fn items<'a>(from: &'a Read<'_>, name: &str) -> Option<&'a [Variant<'a>]> {
 }
 
 fn invocation(from: &Read<'_>) -> Option<Option<[u8; 16]>> {
-    let bytes: Vec<u8> = items(from, "InvocationID")?
-        .iter()
-        .filter_map(|b| u8::try_from(b).ok())
-        .collect();
+    let bytes: Vec<u8> = items(from, "InvocationID")?.iter().filter_map(|b| u8::try_from(b).ok()).collect();
     let id: Option<[u8; 16]> = bytes.try_into().ok();
     // All zeros means none.
     Some(id.filter(|id| *id != [0; 16]))

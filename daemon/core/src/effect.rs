@@ -219,10 +219,7 @@ pub struct Refusal {
 
 /// Names of refusals: `org.reeve.Error.*` of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the names are the bus errors of the control note"
-)]
+#[expect(missing_docs, reason = "the names are the bus errors of the control note")]
 pub enum RefusalKind {
     NoSuchWorker,
     NoSuchReplica,

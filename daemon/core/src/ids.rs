@@ -10,9 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// A name must match `[a-z0-9]([a-z0-9-]*[a-z0-9])?` and be at most 48 characters long.
-    #[error(
-        "{what} name {name:?} is not valid: use 1 to 48 of a-z, 0-9 and '-', not starting or ending with '-'"
-    )]
+    #[error("{what} name {name:?} is not valid: use 1 to 48 of a-z, 0-9 and '-', not starting or ending with '-'")]
     Name { what: &'static str, name: String },
     /// A run id is 32 hexadecimal digits, the shape of systemd's InvocationID.
     #[error("run id {0:?} is not 32 hexadecimal digits")]
@@ -25,19 +23,10 @@ pub enum IdError {
 fn check_name(what: &'static str, name: &str) -> Result<(), IdError> {
     let ok = !name.is_empty()
         && name.len() <= 48
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.starts_with('-')
         && !name.ends_with('-');
-    if ok {
-        Ok(())
-    } else {
-        Err(IdError::Name {
-            what,
-            name: name.to_owned(),
-        })
-    }
+    if ok { Ok(()) } else { Err(IdError::Name { what, name: name.to_owned() }) }
 }
 
 macro_rules! name_type {
@@ -118,10 +107,7 @@ impl ReplicaId {
         let stem = unit.strip_prefix("reeve-")?.strip_suffix(".service")?;
         let (worker, index) = stem.rsplit_once('-')?;
         let index: u32 = index.parse().ok().filter(|i| *i > 0)?;
-        Some(Self {
-            worker: WorkerName::new(worker).ok()?,
-            index,
-        })
+        Some(Self { worker: WorkerName::new(worker).ok()?, index })
     }
 
     /// `<worker>-<n>`: the name of its files and sockets.
@@ -141,10 +127,7 @@ impl FromStr for ReplicaId {
         let bad = || IdError::Replica(s.to_owned());
         let (worker, index) = s.split_once('/').ok_or_else(bad)?;
         let index: u32 = index.parse().ok().filter(|i| *i > 0).ok_or_else(bad)?;
-        Ok(Self {
-            worker: WorkerName::new(worker)?,
-            index,
-        })
+        Ok(Self { worker: WorkerName::new(worker)?, index })
     }
 }
 impl TryFrom<String> for ReplicaId {
@@ -188,11 +171,7 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = IdError;
     fn from_str(s: &str) -> Result<Self, IdError> {
-        if s.contains('/') {
-            Ok(Target::Replica(s.parse()?))
-        } else {
-            Ok(Target::Worker(s.parse()?))
-        }
+        if s.contains('/') { Ok(Target::Replica(s.parse()?)) } else { Ok(Target::Worker(s.parse()?)) }
     }
 }
 
@@ -215,8 +194,7 @@ impl FromStr for RunId {
         }
         let mut id = [0u8; 16];
         for (i, byte) in id.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(s.get(2 * i..2 * i + 2).ok_or_else(bad)?, 16)
-                .map_err(|_| bad())?;
+            *byte = u8::from_str_radix(s.get(2 * i..2 * i + 2).ok_or_else(bad)?, 16).map_err(|_| bad())?;
         }
         Ok(Self(id))
     }
@@ -274,9 +252,6 @@ mod tests {
             assert!(WorkerName::new(bad).is_err(), "{bad}");
         }
         assert!("web/0".parse::<Target>().is_err());
-        assert!(matches!(
-            "web".parse::<Target>().unwrap(),
-            Target::Worker(_)
-        ));
+        assert!(matches!("web".parse::<Target>().unwrap(), Target::Worker(_)));
     }
 }

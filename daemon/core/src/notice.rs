@@ -33,38 +33,15 @@ pub struct Notice {
 impl Notice {
     /// An entry of the node.
     pub fn node(kind: Kind, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            worker: None,
-            replica: None,
-            run: None,
-            reason: reason.into(),
-        }
+        Self { kind, worker: None, replica: None, run: None, reason: reason.into() }
     }
     /// An entry of a worker.
     pub fn worker(kind: Kind, worker: &WorkerName, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            worker: Some(worker.clone()),
-            replica: None,
-            run: None,
-            reason: reason.into(),
-        }
+        Self { kind, worker: Some(worker.clone()), replica: None, run: None, reason: reason.into() }
     }
     /// An entry of a replica.
-    pub fn replica(
-        kind: Kind,
-        replica: &ReplicaId,
-        run: Option<RunId>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self {
-            kind,
-            worker: Some(replica.worker.clone()),
-            replica: Some(replica.index),
-            run,
-            reason: reason.into(),
-        }
+    pub fn replica(kind: Kind, replica: &ReplicaId, run: Option<RunId>, reason: impl Into<String>) -> Self {
+        Self { kind, worker: Some(replica.worker.clone()), replica: Some(replica.index), run, reason: reason.into() }
     }
     /// What it is about: `web/2`, `web` or `node`.
     pub fn target(&self) -> String {
@@ -233,11 +210,7 @@ mod tests {
         let words: BTreeSet<_> = TABLE.iter().map(|i| i.word).collect();
         assert_eq!((ids.len(), words.len()), (TABLE.len(), TABLE.len()));
         for info in TABLE {
-            assert!(
-                info.id.len() == 32 && info.id.bytes().all(|b| b.is_ascii_hexdigit()),
-                "{}",
-                info.word
-            );
+            assert!(info.id.len() == 32 && info.id.bytes().all(|b| b.is_ascii_hexdigit()), "{}", info.word);
             assert_eq!(info.kind.info(), info);
         }
     }

@@ -43,7 +43,7 @@ pub struct LiveRun {
     pub run: RunId,
     /// When it started.
     pub started: Wall,
-    /// Digest of its specification.
+    /// Digest of its specification: the part that needs a new run, a dot, its limits.
     pub digest: String,
     /// Main process.
     pub pid: u32,
@@ -106,8 +106,15 @@ pub struct ReplicaHistory {
 pub struct NodeRecord {
     /// Replicas stopped or drained by an operator, with the reason.
     pub stopped: BTreeMap<ReplicaId, String>,
+    /// Those of them that finish their work first.
+    pub draining: BTreeSet<ReplicaId>,
+    /// Runs that were told to finish their work so that a new run can follow, with the reason: they no longer take
+    /// work, hence must not be left as they are.
+    pub replacing: BTreeMap<ReplicaId, String>,
     /// Workers scaled by hand.
     pub scaled: BTreeMap<WorkerName, u32>,
+    /// Which numbers a worker's replicas have, where these are not simply 1 to n (a busy one was kept in a scale-down).
+    pub indices: BTreeMap<WorkerName, BTreeSet<u32>>,
     /// Limits set by hand, key → value, per worker.
     pub limits: BTreeMap<WorkerName, BTreeMap<String, String>>,
     /// Replicas paused, and whether isolated.

@@ -28,18 +28,13 @@ impl Sub<Duration> for Mono {
 }
 
 /// Wall time in microseconds since the Unix epoch: for showing and recording only, never for deciding.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Wall(pub u64);
 
 impl Wall {
     /// This instant moved by a span, forward.
     pub fn plus(self, d: Duration) -> Wall {
-        Wall(
-            self.0
-                .saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Wall(self.0.saturating_add(u64::try_from(d.as_micros()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -9,6 +9,7 @@
 //! Every method returns at once. What comes of it arrives as a [`LauncherEvent`] on the channel the launcher was made
 //! with, by the contract stated there: one `Started` or `StartFailed` per start, one `Exited` per run.
 
+pub mod direct;
 pub mod systemd;
 
 use reeve_core::config::Resources;
@@ -18,6 +19,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
+
+/// Whom a unit runs as when its worker names no user (made by sysusers): never root by omission.
+pub const DEFAULT_USER: &str = "reeve-worker";
 
 /// Where launchers send what happens.
 pub type EventSender = UnboundedSender<LauncherEvent>;

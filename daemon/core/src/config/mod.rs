@@ -1,8 +1,65 @@
 //! Configuration in three stages: fragment as written, merged, validated.
+//!
+//! | stage | where | knows |
+//! |---|---|---|
+//! | fragment | `fragment`, `check` | one file: syntax, unknown keys, types, ranges, each with line and column |
+//! | merged | `merge` | which file hides which, drop-ins, the origin of every key |
+//! | [`Config`] | `validate` | relations between keys, workers, teams and the host |
+//!
+//! Mistakes of all stages are collected and reported together. The keys stand in one table, [`schema()`], from which
+//! also come the defaults, [`explain()`], [`show()`] and the manual. Reading files is the shell's business.
 
+mod address;
+mod check;
+mod digest;
+mod explain;
+mod fragment;
+mod merge;
+mod schema;
+mod show;
+mod signal;
+mod suggest;
+mod template;
+mod text;
+mod typed;
 mod types;
+pub mod units;
+mod validate;
 
+#[cfg(test)]
+mod tests;
+
+pub use explain::{explain, nearest_key};
+pub use fragment::{Item, Origin, Table, Value};
+pub use merge::{Document, Merged};
+pub use schema::{Key, Kind, schema};
+pub use show::{diff, show};
+pub use signal::{parse_signal, render_signal};
+pub use template::{NAMES as TEMPLATE_NAMES, TemplateValues, expand};
 pub use types::*;
+
+/// What came of the files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// `None` when there is any error.
+    pub config: Option<Config>,
+    /// What the files say together, for showing; complete only when there is no error.
+    pub merged: Merged,
+    /// All remarks, by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the files into a configuration, or says everything that is wrong with them.
+///
+/// The order of `files` does not matter. No files at all are a valid configuration.
+pub fn load(files: &[SourceFile], host: &HostFacts) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let merged = merge::merge(files, &mut diagnostics);
+    let config = validate::validate(&merged, host, &mut diagnostics);
+    diagnostics.sort();
+    diagnostics.dedup();
+    Loaded { config, merged, diagnostics }
+}
 
 /// One remark on the configuration files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,11 +81,11 @@ pub struct Diagnostic {
 impl std::fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let severity = if self.error { "error" } else { "warning" };
-        write!(
-            f,
-            "{}:{}:{}: {severity}: ",
-            self.file, self.line, self.column
-        )?;
+        if self.line == 0 {
+            write!(f, "{}: {severity}: ", self.file)?;
+        } else {
+            write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

@@ -73,14 +73,8 @@ async fn read_one(
     Ok(Some((replica, state)))
 }
 
-async fn read_all(
-    tools: Tools,
-    referenced: BTreeSet<ReplicaId>,
-) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
-    let names = tools
-        .systemd
-        .list_units_by_patterns(&["reeve-*.service"])
-        .await?;
+async fn read_all(tools: Tools, referenced: BTreeSet<ReplicaId>) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
+    let names = tools.systemd.list_units_by_patterns(&["reeve-*.service"]).await?;
     let reads: Vec<_> = futures_util::stream::iter(names)
         .map(|name| {
             let held = ReplicaId::from_unit(&name).is_some_and(|r| referenced.contains(&r));
@@ -201,12 +195,8 @@ impl Engine {
             take(unit, state, since);
             let present = unit.invocation();
             let known = unit.run.map(|run| run.id);
-            let query = MissedQuery {
-                replica: replica.clone(),
-                known,
-                present,
-                restarts: unit.part.restarts.unwrap_or(0),
-            };
+            let query =
+                MissedQuery { replica: replica.clone(), known, present, restarts: unit.part.restarts.unwrap_or(0) };
             let ask = present.is_some() && present != known && !unit.starting && !unit.resumes();
             if ask {
                 // Silent until the journal has answered.
@@ -227,11 +217,7 @@ impl Engine {
     }
 
     /// The journal has answered: the core hears of every run.
-    pub(super) fn answered(
-        &mut self,
-        generation: u64,
-        answers: Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>,
-    ) {
+    pub(super) fn answered(&mut self, generation: u64, answers: Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>) {
         if generation != self.generation {
             return;
         }
@@ -278,9 +264,7 @@ impl Engine {
             restarts: 0,
         });
         let replica = replica.clone();
-        self.work.push(Box::pin(async move {
-            Done::Vanished(replica, run, missed.await)
-        }));
+        self.work.push(Box::pin(async move { Done::Vanished(replica, run, missed.await) }));
     }
 }
 
@@ -294,10 +278,7 @@ fn take(unit: &mut Unit, state: UnitState, since: u64) {
     let fingerprint = |e: &String| e.strip_prefix(FINGERPRINT).map(str::to_owned);
     unit.fingerprint = state.environment.iter().find_map(fingerprint);
     unit.cut = state.ip_denied;
-    unit.stop = Some((
-        state.kill_signal,
-        Duration::from_micros(state.timeout_stop_usec),
-    ));
+    unit.stop = Some((state.kill_signal, Duration::from_micros(state.timeout_stop_usec)));
     if !state.control_group.is_empty() {
         unit.cgroup = cgroup(&state.control_group);
     }

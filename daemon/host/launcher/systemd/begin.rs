@@ -25,13 +25,8 @@ impl Engine {
             Op::Signal { run, .. } | Op::Stop { run, .. } | Op::Kill(run) if !unit.lives(run) => {
                 return nothing(op);
             }
-            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. }
-                if !unit.lives(run) =>
-            {
-                let ended = SystemdError::Refused {
-                    name: String::new(),
-                    text: format!("run {run} has ended"),
-                };
+            Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. } if !unit.lives(run) => {
+                let ended = SystemdError::Refused { name: String::new(), text: format!("run {run} has ended") };
                 return Some(Done::Op(replica.clone(), op, Output::Plain(Err(ended))));
             }
             Op::Signal { signal, whole, .. } => {
@@ -39,9 +34,7 @@ impl Engine {
             }
             Op::Stop { run, signal, grace } => {
                 unit.down = true;
-                let differs = unit
-                    .stop
-                    .is_some_and(|(own, patience)| own != signal || patience < grace);
+                let differs = unit.stop.is_some_and(|(own, patience)| own != signal || patience < grace);
                 let replica = replica.clone();
                 self.work.push(Box::pin(async move {
                     tokio::time::sleep(grace).await;
@@ -75,11 +68,8 @@ impl Engine {
             Op::Thaw(_) if !frozen => return nothing(op),
             Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
             Op::Network { deny, .. } => {
-                let properties = if deny {
-                    render::cut_off()
-                } else {
-                    unit.network.clone().unwrap_or_else(render::open)
-                };
+                let properties =
+                    if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
                 Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
             Op::Limits { limits, .. } => {
@@ -96,20 +86,11 @@ impl Engine {
     }
 
     fn begin_start(&mut self, tools: Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
-        let Op::Start {
-            spec,
-            socket,
-            resumed,
-            ..
-        } = &op
-        else {
+        let Op::Start { spec, socket, resumed, .. } = &op else {
             return None;
         };
         let refused = |op, text| {
-            let error = SystemdError::Refused {
-                name: String::new(),
-                text,
-            };
+            let error = SystemdError::Refused { name: String::new(), text };
             Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
         };
         let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
@@ -122,10 +103,7 @@ impl Engine {
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck;
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
-        if unit.loaded
-            && same
-            && (life == Life::Live || (*resumed && another && life == Life::Ended))
-        {
+        if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
             unit.next = Some(rendered);
             let done = Output::Start(Ok("done".to_owned()));
@@ -133,11 +111,7 @@ impl Engine {
         }
         if let Some(run) = unit.run.filter(|run| !run.over && life == Life::Live) {
             // Its end comes first, with a record of its own.
-            let stop = Op::Stop {
-                run: run.id,
-                signal: spec.stop_signal,
-                grace: spec.stop_timeout,
-            };
+            let stop = Op::Stop { run: run.id, signal: spec.stop_signal, grace: spec.stop_timeout };
             unit.busy = false;
             unit.queue.push_front(op);
             unit.queue.push_front(stop);

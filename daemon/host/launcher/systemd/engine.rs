@@ -91,12 +91,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(
-        events: EventSender,
-        systemd: Systemd,
-        paths: Paths,
-        surroundings: Surroundings,
-    ) -> Self {
+    pub(super) fn new(events: EventSender, systemd: Systemd, paths: Paths, surroundings: Surroundings) -> Self {
         Self {
             events,
             surroundings,
@@ -141,11 +136,7 @@ impl Engine {
     fn command(&mut self, command: Command) {
         match command {
             Command::Op(replica, op) => {
-                self.units
-                    .entry(replica.clone())
-                    .or_default()
-                    .queue
-                    .push_back(op);
+                self.units.entry(replica.clone()).or_default().queue.push_back(op);
                 self.pump(&replica);
             }
             Command::Recorded(replica, run) => self.recorded(&replica, run),
@@ -277,11 +268,7 @@ impl Engine {
             // A reload forgets all units and makes them again, and says so of each.
             SystemdEvent::Changed { .. } | SystemdEvent::UnitRemoved { .. } if self.reloading => {}
             SystemdEvent::JobRemoved { job, result, .. } => self.board.job_removed(job, result),
-            SystemdEvent::Changed {
-                unit: name,
-                part,
-                complete,
-            } => {
+            SystemdEvent::Changed { unit: name, part, complete } => {
                 let Some(replica) = ReplicaId::from_unit(&name) else {
                     return;
                 };
@@ -335,11 +322,7 @@ impl Engine {
         let info = missed.into_iter().find(|(id, _)| *id == run);
         let info = info.map_or_else(unknown, |(_, info)| info);
         if let Some(unit) = self.units.get_mut(replica)
-            && unit.run
-                == Some(Run {
-                    id: run,
-                    over: false,
-                })
+            && unit.run == Some(Run { id: run, over: false })
         {
             let event = unit.exited(replica, run, info);
             self.send(event);

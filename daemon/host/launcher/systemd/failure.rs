@@ -14,22 +14,15 @@ pub(super) fn setup(status: i32, spec: &RunSpec) -> String {
     let program = spec.exec.first().map_or("", String::as_str);
     let user = spec.user.as_deref().unwrap_or("reeve-worker");
     match status {
-        200 => format!(
-            "cannot change to working directory {}",
-            spec.working_directory.as_deref().unwrap_or("/")
-        ),
+        200 => format!("cannot change to working directory {}", spec.working_directory.as_deref().unwrap_or("/")),
         203 => program_problem(program, user),
-        216 => format!(
-            "group {} is unknown or cannot be used",
-            spec.group.as_deref().unwrap_or("of the user")
-        ),
+        216 => format!("group {} is unknown or cannot be used", spec.group.as_deref().unwrap_or("of the user")),
         217 => format!("user {user} is unknown or cannot be used"),
-        226 => "the sandbox cannot be set up: a path it names is missing or cannot be mounted (226/NAMESPACE)".to_owned(),
+        226 => {
+            "the sandbox cannot be set up: a path it names is missing or cannot be mounted (226/NAMESPACE)".to_owned()
+        }
         228 => "the system call filter of the sandbox cannot be set (228/SECCOMP)".to_owned(),
-        243 => format!(
-            "a credential is missing or cannot be read: {}",
-            spec.credentials.join(", ")
-        ),
+        243 => format!("a credential is missing or cannot be read: {}", spec.credentials.join(", ")),
         _ => format!("cannot execute {program}: {} ({status})", code_name(status)),
     }
 }
@@ -98,14 +91,8 @@ mod tests {
 
     #[test]
     fn a_bad_program_is_named_with_the_reason() {
-        assert_eq!(
-            program_problem("/no/such", "nobody"),
-            "program /no/such does not exist"
-        );
-        assert_eq!(
-            program_problem("/etc", "nobody"),
-            "program /etc is a directory"
-        );
+        assert_eq!(program_problem("/no/such", "nobody"), "program /no/such does not exist");
+        assert_eq!(program_problem("/etc", "nobody"), "program /etc is a directory");
         assert!(program_problem("/etc/passwd", "nobody").contains("not executable"));
         assert!(program_problem("/bin/sh", "nobody").contains("user nobody"));
     }

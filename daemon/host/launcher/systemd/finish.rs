@@ -10,12 +10,7 @@ use reeve_core::{Applied, Found, LauncherEvent, ReplicaId, RunId, StartToken};
 
 impl Engine {
     /// The start job is over.
-    pub(super) fn start_done(
-        &mut self,
-        replica: &ReplicaId,
-        op: Op,
-        result: Result<String, SystemdError>,
-    ) {
+    pub(super) fn start_done(&mut self, replica: &ReplicaId, op: Op, result: Result<String, SystemdError>) {
         let Op::Start { token, spec, .. } = op else {
             return;
         };
@@ -34,11 +29,7 @@ impl Engine {
                 unit.run = Some(Run { id, over: true });
             }
             unit.down = true;
-            return self.send(LauncherEvent::StartFailed {
-                replica: replica.clone(),
-                token,
-                error,
-            });
+            return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
         }
         if let Some(rendered) = unit.next.take() {
             unit.fingerprint = Some(rendered.fingerprint);
@@ -57,12 +48,7 @@ impl Engine {
     }
 
     /// Anything else is over.
-    pub(super) fn plain_done(
-        &mut self,
-        replica: &ReplicaId,
-        op: &Op,
-        result: Result<(), SystemdError>,
-    ) {
+    pub(super) fn plain_done(&mut self, replica: &ReplicaId, op: &Op, result: Result<(), SystemdError>) {
         let Some(unit) = self.units.get_mut(replica) else {
             return;
         };
@@ -99,13 +85,7 @@ impl Engine {
                 // What was asked after it concerns a new life under the same name.
                 if let Some(unit) = unit.filter(|unit| !unit.queue.is_empty()) {
                     let queue = unit.queue;
-                    self.units.insert(
-                        replica.clone(),
-                        Unit {
-                            queue,
-                            ..Unit::default()
-                        },
-                    );
+                    self.units.insert(replica.clone(), Unit { queue, ..Unit::default() });
                 }
                 return;
             }
@@ -133,9 +113,7 @@ fn verdict(unit: &Unit, job: &str, spec: &RunSpec) -> Option<String> {
     let status = unit.part.exec_status.unwrap_or(0);
     match job {
         "done" if new || adopted => None,
-        "failed" if new && code == 1 && failure::is_setup(status) => {
-            Some(failure::setup(status, spec))
-        }
+        "failed" if new && code == 1 && failure::is_setup(status) => Some(failure::setup(status, spec)),
         // It was executed, and has ended before systemd could call the start done.
         "failed" if new && code != 0 => None,
         "failed" => Some(failure::result(unit.part.result.as_deref().unwrap_or("?"))),

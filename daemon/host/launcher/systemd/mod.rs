@@ -78,12 +78,7 @@ pub struct SystemdLauncher {
 
 impl SystemdLauncher {
     /// Needs a tokio runtime around it.
-    pub fn new(
-        events: EventSender,
-        systemd: Systemd,
-        paths: &Paths,
-        surroundings: Surroundings,
-    ) -> Self {
+    pub fn new(events: EventSender, systemd: Systemd, paths: &Paths, surroundings: Surroundings) -> Self {
         let (commands, receiver) = unbounded_channel();
         let engine = Engine::new(events, systemd, paths.clone(), surroundings);
         tokio::spawn(engine.run(receiver));
@@ -113,12 +108,7 @@ impl Launcher for SystemdLauncher {
     }
     fn start(&mut self, token: StartToken, spec: Arc<RunSpec>, notify_socket: Option<PathBuf>) {
         let replica = spec.replica.clone();
-        let op = Op::Start {
-            token,
-            spec,
-            socket: notify_socket,
-            resumed: false,
-        };
+        let op = Op::Start { token, spec, socket: notify_socket, resumed: false };
         self.op(&replica, op);
     }
     fn signal(&mut self, replica: &ReplicaId, run: RunId, signal: i32, whole: bool) {

@@ -90,29 +90,19 @@ type Done<T> = Result<T, SystemdError>;
 /// Errors that only say that nothing is left to do.
 fn gone<T: Default>(result: Done<T>) -> Done<T> {
     match result {
-        Err(e) if matches!(e.kind(), "NoSuchUnit" | "NoSuchProcess" | "NotReferenced") => {
-            Ok(T::default())
-        }
+        Err(e) if matches!(e.kind(), "NoSuchUnit" | "NoSuchProcess" | "NotReferenced") => Ok(T::default()),
         other => other,
     }
 }
 
 impl Tools {
     pub fn new(systemd: Systemd, board: Board) -> Self {
-        Self {
-            systemd,
-            board,
-            slots: Arc::new(Semaphore::new(STARTS_AT_ONCE)),
-            unknown: Arc::default(),
-        }
+        Self { systemd, board, slots: Arc::new(Semaphore::new(STARTS_AT_ONCE)), unknown: Arc::default() }
     }
 
     /// The same over another connection.
     pub fn reconnected(&self, systemd: Systemd) -> Self {
-        Self {
-            systemd,
-            ..self.clone()
-        }
+        Self { systemd, ..self.clone() }
     }
 
     async fn job(&self, job: Done<String>) -> Done<String> {
@@ -120,13 +110,7 @@ impl Tools {
     }
 
     /// Starts the unit; the result of the job.
-    pub async fn start(
-        &self,
-        unit: &str,
-        way: Way,
-        unit_is: Rendered,
-        adjust: Vec<Property>,
-    ) -> Done<String> {
+    pub async fn start(&self, unit: &str, way: Way, unit_is: Rendered, adjust: Vec<Property>) -> Done<String> {
         // Never closed.
         let _slot = self.slots.acquire().await;
         if way == Way::Again {

@@ -4,6 +4,7 @@ use super::super::TeamLimits;
 use super::sandbox;
 use super::values::any_address;
 use crate::bus::systemd1::{Property, Value};
+use crate::host::launcher::DEFAULT_USER;
 use crate::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
 use reeve_core::effect::RunSpec;
@@ -11,8 +12,6 @@ use reeve_core::{ReplicaId, TeamName};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-/// Workers that name no user run as this one; packages create it.
-const DEFAULT_USER: &str = "reeve-worker";
 /// Tells a unit's specification to the daemon that finds it.
 pub(super) const FINGERPRINT: &str = "REEVE_UNIT=";
 /// Left out when this systemd does not know them.
@@ -61,9 +60,7 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
     const DEFAULT_WEIGHT: u64 = u64::MAX;
     let none = u64::MAX;
     let quota = of.cpu_limit.map_or(none, |c| c.saturating_mul(10_000));
-    let weight = of
-        .cpu_request
-        .map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
+    let weight = of.cpu_request.map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
     let max = of.memory_limit.unwrap_or(none);
     // Slows the worker down and reclaims before the kernel has to kill.
     let high = of.memory_limit.map_or(none, |m| m - m / 10);
@@ -80,10 +77,7 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
 /// The same for a unit that lives. Without any setting of its own a unit leaves the CPU controller, and a quota that was
 /// lifted would stay in force as long as a neighbour keeps the controller there: the kernel's default weight is said.
 pub(super) fn live_limits(of: &Resources) -> Vec<Property> {
-    let weighted = Resources {
-        cpu_request: of.cpu_request.or(Some(100)),
-        ..*of
-    };
+    let weighted = Resources { cpu_request: of.cpu_request.or(Some(100)), ..*of };
     limits(&weighted)
 }
 
@@ -98,11 +92,7 @@ pub(super) fn team(limits: &TeamLimits) -> Vec<Property> {
 }
 
 /// The unit for a run. Err: what in the definition cannot be.
-pub(super) fn render(
-    spec: &RunSpec,
-    socket: Option<&Path>,
-    paths: &Paths,
-) -> Result<Rendered, String> {
+pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Rendered, String> {
     let mut all = lifecycle(spec)?;
     all.extend(identity(spec));
     all.extend(logging(spec));
@@ -111,12 +101,7 @@ pub(super) fn render(
     all.extend(confinement(spec, socket, paths)?);
     let mut hash = Sha256::new();
     hash.update(format!("{all:?}"));
-    let fingerprint: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let fingerprint: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
     for property in &mut all {
         if let ("Environment", Value::Texts(list)) = (property.name.as_str(), &mut property.value) {
             list.push(format!("{FINGERPRINT}{fingerprint}"));
@@ -124,18 +109,8 @@ pub(super) fn render(
     }
     let limits = limits(&spec.limits);
     // What is not limited is left to the host's own defaults.
-    all.extend(
-        limits
-            .iter()
-            .filter(|p| p.value != Value::U64(u64::MAX))
-            .cloned(),
-    );
-    Ok(Rendered {
-        properties: all,
-        limits,
-        network,
-        fingerprint,
-    })
+    all.extend(limits.iter().filter(|p| p.value != Value::U64(u64::MAX)).cloned());
+    Ok(Rendered { properties: all, limits, network, fingerprint })
 }
 
 fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
@@ -158,15 +133,9 @@ fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
         Property::new("NotifyAccess", "none"),
         Property::new("ExecStart", Value::Commands(vec![command])),
         Property::new("Restart", restart),
-        Property::new(
-            "RestartUSec",
-            usec(spec.unsupervised_after.unwrap_or_default()),
-        ),
+        Property::new("RestartUSec", usec(spec.unsupervised_after.unwrap_or_default())),
         Property::new("StartLimitIntervalUSec", 0u64),
-        Property::new(
-            "RestartPreventExitStatus",
-            Value::Statuses(vec![77, 78], vec![]),
-        ),
+        Property::new("RestartPreventExitStatus", Value::Statuses(vec![77, 78], vec![])),
         // Keeps how it ended; with Restart=always it would swallow the restart after a clean end.
         Property::new("RemainAfterExit", restart != "always"),
         Property::new("KillMode", "mixed"),
@@ -203,28 +172,18 @@ fn identity(spec: &RunSpec) -> Vec<Property> {
 
 fn logging(spec: &RunSpec) -> Vec<Property> {
     let ReplicaId { worker, index } = &spec.replica;
-    let fields = [
-        format!("REEVE_WORKER={worker}"),
-        format!("REEVE_REPLICA={index}"),
-        format!("REEVE_TEAM={}", spec.team),
-    ];
+    let fields =
+        [format!("REEVE_WORKER={worker}"), format!("REEVE_REPLICA={index}"), format!("REEVE_TEAM={}", spec.team)];
     vec![
         Property::new("StandardOutput", "journal"),
         Property::new("StandardError", "journal"),
         Property::new("SyslogIdentifier", worker.as_str()),
-        Property::new(
-            "LogExtraFields",
-            Value::Blobs(fields.into_iter().map(String::into_bytes).collect()),
-        ),
+        Property::new("LogExtraFields", Value::Blobs(fields.into_iter().map(String::into_bytes).collect())),
     ]
 }
 
 fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Property> {
-    let mut list: Vec<String> = spec
-        .environment
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let mut list: Vec<String> = spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if let Some(socket) = socket {
         list.push(format!("NOTIFY_SOCKET={}", socket.display()));
     }
@@ -237,26 +196,16 @@ fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Prop
             Some(rest) => (rest, true),
             None => (file.as_str(), false),
         };
-        all.push(Property::new(
-            "EnvironmentFiles",
-            Value::Files(vec![(file.to_owned(), missing)]),
-        ));
+        all.push(Property::new("EnvironmentFiles", Value::Files(vec![(file.to_owned(), missing)])));
     }
     if !spec.credentials.is_empty() {
         // A name without a path is looked up in systemd's credential stores.
         let source = |name: &String| {
             let own = paths.etc.join("credentials").join(name);
-            let path = if own.exists() {
-                own.display().to_string()
-            } else {
-                name.clone()
-            };
+            let path = if own.exists() { own.display().to_string() } else { name.clone() };
             (name.clone(), path)
         };
-        all.push(Property::new(
-            "LoadCredential",
-            Value::Pairs(spec.credentials.iter().map(source).collect()),
-        ));
+        all.push(Property::new("LoadCredential", Value::Pairs(spec.credentials.iter().map(source).collect())));
     }
     all
 }
@@ -271,11 +220,7 @@ fn network(spec: &RunSpec) -> Result<Vec<Property>, String> {
         all.push(Property::new(key, Value::Addresses(vec![])));
         all.extend(sandbox::properties_of(key, said)?);
     }
-    Ok(if all.len() == NETWORK.len() {
-        open()
-    } else {
-        all
-    })
+    Ok(if all.len() == NETWORK.len() { open() } else { all })
 }
 
 /// Every address is allowed. Said outright: with two empty lists systemd would leave the filter of the cut in place.
@@ -294,11 +239,7 @@ pub(super) fn cut_off() -> Vec<Property> {
     ]
 }
 
-fn confinement(
-    spec: &RunSpec,
-    socket: Option<&Path>,
-    paths: &Paths,
-) -> Result<Vec<Property>, String> {
+fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
     let runtime = paths.runtime_dir(&spec.replica);
     let mut without = Vec::new();
     // A private /tmp would hide what the worker needs there.

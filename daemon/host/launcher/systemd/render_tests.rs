@@ -18,11 +18,7 @@ fn spec() -> RunSpec {
         environment_file: Some("-/etc/agents/env".into()),
         credentials: vec!["api-key".into()],
         working_directory: Some("/srv/agents".into()),
-        limits: Resources {
-            cpu_limit: Some(150),
-            memory_limit: Some(1000),
-            ..Resources::default()
-        },
+        limits: Resources { cpu_limit: Some(150), memory_limit: Some(1000), ..Resources::default() },
         policy: RestartPolicy::Always,
         unsupervised_after: Some(Duration::from_secs(30)),
         notify: true,
@@ -65,11 +61,7 @@ fn a_clean_end_is_kept_unless_it_is_restarted() {
         (RestartPolicy::Never, Some(30), "no", true),
         (RestartPolicy::Always, None, "no", true),
     ] {
-        let spec = RunSpec {
-            policy,
-            unsupervised_after: after.map(Duration::from_secs),
-            ..spec()
-        };
+        let spec = RunSpec { policy, unsupervised_after: after.map(Duration::from_secs), ..spec() };
         let unit = rendered(&spec);
         assert_eq!(value(&unit, "Restart"), Some(restart.into()));
         assert_eq!(value(&unit, "RemainAfterExit"), Some(remain.into()));
@@ -79,10 +71,7 @@ fn a_clean_end_is_kept_unless_it_is_restarted() {
 #[test]
 fn limits_are_in_systemds_units() {
     let unit = rendered(&spec());
-    assert_eq!(
-        value(&unit, "CPUQuotaPerSecUSec"),
-        Some(1_500_000u64.into())
-    );
+    assert_eq!(value(&unit, "CPUQuotaPerSecUSec"), Some(1_500_000u64.into()));
     assert_eq!(value(&unit, "MemoryMax"), Some(1000u64.into()));
     assert_eq!(value(&unit, "MemoryHigh"), Some(900u64.into()));
     assert_eq!(value(&unit, "TasksMax"), None);
@@ -91,15 +80,9 @@ fn limits_are_in_systemds_units() {
 #[test]
 fn the_fingerprint_follows_the_unit_but_not_its_limits() {
     let unit = rendered(&spec());
-    let limited = RunSpec {
-        limits: Resources::default(),
-        ..spec()
-    };
+    let limited = RunSpec { limits: Resources::default(), ..spec() };
     assert_eq!(rendered(&limited).fingerprint, unit.fingerprint);
-    let other = RunSpec {
-        stop_timeout: Duration::from_secs(11),
-        ..spec()
-    };
+    let other = RunSpec { stop_timeout: Duration::from_secs(11), ..spec() };
     assert_ne!(rendered(&other).fingerprint, unit.fingerprint);
     let Some(Value::Texts(environment)) = value(&unit, "Environment") else {
         panic!("no environment");
@@ -111,40 +94,22 @@ fn the_fingerprint_follows_the_unit_but_not_its_limits() {
 
 #[test]
 fn sec_03_nobody_is_root_by_omission() {
-    assert_eq!(
-        value(&rendered(&spec()), "User"),
-        Some("reeve-worker".into())
-    );
-    let dynamic = RunSpec {
-        sandbox: BTreeMap::from([("DynamicUser".into(), vec!["yes".into()])]),
-        ..spec()
-    };
+    assert_eq!(value(&rendered(&spec()), "User"), Some("reeve-worker".into()));
+    let dynamic = RunSpec { sandbox: BTreeMap::from([("DynamicUser".into(), vec!["yes".into()])]), ..spec() };
     assert_eq!(value(&rendered(&dynamic), "User"), None);
 }
 
 #[test]
 fn a_private_tmp_never_hides_what_the_worker_needs() {
-    let spec = RunSpec {
-        working_directory: Some("/tmp/work".into()),
-        ..spec()
-    };
+    let spec = RunSpec { working_directory: Some("/tmp/work".into()), ..spec() };
     assert_eq!(value(&rendered(&spec), "PrivateTmp"), None);
-    assert_eq!(
-        value(&rendered(&spec), "ReadWritePaths"),
-        Some(vec!["-/tmp/work".to_owned()].into())
-    );
+    assert_eq!(value(&rendered(&spec), "ReadWritePaths"), Some(vec!["-/tmp/work".to_owned()].into()));
 }
 
 #[test]
 fn a_network_given_back_is_the_one_of_the_definition() {
-    let spec = RunSpec {
-        sandbox: BTreeMap::from([("IPAddressDeny".into(), vec!["10.0.0.0/8".into()])]),
-        ..spec()
-    };
+    let spec = RunSpec { sandbox: BTreeMap::from([("IPAddressDeny".into(), vec!["10.0.0.0/8".into()])]), ..spec() };
     let network = rendered(&spec).network;
     assert_eq!(network.len(), 3);
-    assert_eq!(
-        network[2].value,
-        Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)])
-    );
+    assert_eq!(network[2].value, Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)]));
 }

@@ -4,8 +4,7 @@
 //! MemoryDenyWriteExecute stays off, since every worker with a just-in-time compiler would die of it.
 
 use super::values::{
-    ALL_NAMESPACES, CAPABILITIES, addresses, bind, boolean, capability, errno, inverted, mask,
-    namespace, size,
+    ALL_NAMESPACES, CAPABILITIES, addresses, bind, boolean, capability, errno, inverted, mask, namespace, size,
 };
 use crate::bus::systemd1::{Property, Value};
 use std::collections::BTreeMap;
@@ -121,10 +120,7 @@ const DEFAULTS: &[(&str, &[&str])] = &[
     ("ProtectProc", &["invisible"]),
     ("ProtectSystem", &["strict"]),
     ("RemoveIPC", &["yes"]),
-    (
-        "RestrictAddressFamilies",
-        &["AF_UNIX AF_INET AF_INET6 AF_NETLINK"],
-    ),
+    ("RestrictAddressFamilies", &["AF_UNIX AF_INET AF_INET6 AF_NETLINK"]),
     ("RestrictNamespaces", &["yes"]),
     ("RestrictRealtime", &["yes"]),
     ("RestrictSUIDSGID", &["yes"]),
@@ -141,10 +137,7 @@ pub fn check(key: &str, values: &[String]) -> Result<(), String> {
 
 /// The properties of a worker's sandbox: the defaults under what its definition says. `without` names defaults that
 /// would hide something this worker needs.
-pub(super) fn properties(
-    said: &BTreeMap<String, Vec<String>>,
-    without: &[&str],
-) -> Result<Vec<Property>, String> {
+pub(super) fn properties(said: &BTreeMap<String, Vec<String>>, without: &[&str]) -> Result<Vec<Property>, String> {
     let mut all = Vec::new();
     for (key, values) in DEFAULTS {
         if !said.contains_key(*key) && !without.contains(key) {
@@ -168,9 +161,10 @@ pub(super) fn properties_of(key: &str, values: &[String]) -> Result<Vec<Property
     let kind = KEYS.get(found).map_or(Kind::Text, |(_, kind)| *kind);
     let mut all = Vec::new();
     for line in values {
-        all.extend(line_of(key, kind, line.trim()).map_err(|expected| {
-            format!("worker.sandbox.{key}: {line:?} is not valid, expected {expected}")
-        })?);
+        all.extend(
+            line_of(key, kind, line.trim())
+                .map_err(|expected| format!("worker.sandbox.{key}: {line:?} is not valid, expected {expected}"))?,
+        );
     }
     Ok(all)
 }
@@ -200,10 +194,7 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Devices => {
             let mut words = words();
             let device = words.next().ok_or("a device and rwm")?;
-            Value::Pairs(vec![(
-                device,
-                words.next().unwrap_or_else(|| "rw".to_owned()),
-            )])
+            Value::Pairs(vec![(device, words.next().unwrap_or_else(|| "rw".to_owned()))])
         }
         Kind::Binds => Value::Binds(words().map(|w| bind(&w)).collect()),
         Kind::TmpFiles => Value::Pairs(
@@ -217,9 +208,7 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
         Kind::Addresses => {
             let mut list = Vec::new();
             for word in words() {
-                list.extend(
-                    addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?,
-                );
+                list.extend(addresses(&word).ok_or("any, localhost, link-local or ADDRESS/PREFIX")?);
             }
             Value::Addresses(list)
         }

@@ -5,10 +5,7 @@
 use super::*;
 
 fn one(key: &str, value: &str) -> Value {
-    properties_of(key, &[value.to_owned()])
-        .unwrap()
-        .remove(0)
-        .value
+    properties_of(key, &[value.to_owned()]).unwrap().remove(0).value
 }
 
 #[test]
@@ -24,32 +21,17 @@ fn each_key_has_the_type_systemd_wants() {
         one("SystemCallFilter", "~@privileged @resources"),
         Value::Filter(false, vec!["@privileged".into(), "@resources".into()])
     );
-    assert_eq!(
-        one("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE CAP_KILL"),
-        Value::U64((1 << 10) | (1 << 5))
-    );
+    assert_eq!(one("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE CAP_KILL"), Value::U64((1 << 10) | (1 << 5)));
     assert_eq!(one("CapabilityBoundingSet", ""), Value::U64(0));
     assert_eq!(one("RestrictNamespaces", "~user"), Value::U64(0x6e02_0000));
     assert_eq!(one("UMask", "0077"), Value::U32(0o77));
     assert_eq!(one("MemorySwapMax", "1G"), Value::U64(1 << 30));
-    assert_eq!(
-        one("DeviceAllow", "/dev/nvidia0"),
-        Value::Pairs(vec![("/dev/nvidia0".into(), "rw".into())])
-    );
-    assert_eq!(
-        one("IPAddressAllow", "10.0.0.0/8"),
-        Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)])
-    );
-    assert_eq!(
-        one("BindReadOnlyPaths", "-/a:/b"),
-        Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)])
-    );
+    assert_eq!(one("DeviceAllow", "/dev/nvidia0"), Value::Pairs(vec![("/dev/nvidia0".into(), "rw".into())]));
+    assert_eq!(one("IPAddressAllow", "10.0.0.0/8"), Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)]));
+    assert_eq!(one("BindReadOnlyPaths", "-/a:/b"), Value::Binds(vec![("/a".into(), "/b".into(), true, 16384)]));
     assert_eq!(
         properties_of("LimitNOFILE", &["1024:infinity".to_owned()]).unwrap(),
-        [
-            Property::new("LimitNOFILE", u64::MAX),
-            Property::new("LimitNOFILESoft", 1024u64)
-        ]
+        [Property::new("LimitNOFILE", u64::MAX), Property::new("LimitNOFILESoft", 1024u64)]
     );
 }
 
@@ -73,9 +55,6 @@ fn what_a_worker_says_replaces_the_default() {
     ]);
     let all = properties(&said, &["PrivateTmp"]).unwrap();
     let of = |name: &str| all.iter().filter(|p| p.name == name).collect::<Vec<_>>();
-    assert_eq!(
-        of("ProtectSystem"),
-        [&Property::new("ProtectSystem", "full")]
-    );
+    assert_eq!(of("ProtectSystem"), [&Property::new("ProtectSystem", "full")]);
     assert!(of("SystemCallFilter").is_empty() && of("PrivateTmp").is_empty());
 }

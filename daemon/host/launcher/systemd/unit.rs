@@ -118,12 +118,7 @@ impl Unit {
 
     /// `run` is the present one and has not ended.
     pub fn lives(&self, run: RunId) -> bool {
-        self.run
-            == Some(Run {
-                id: run,
-                over: false,
-            })
-            && self.life() != Life::Ended
+        self.run == Some(Run { id: run, over: false }) && self.life() != Life::Ended
     }
 
     /// How the present run ended.
@@ -141,11 +136,7 @@ impl Unit {
             },
             oom_kill: self.part.result.as_deref() == Some("oom-kill"),
             peak_memory: peak(),
-            at: self
-                .part
-                .exec_ended
-                .filter(|t| *t > 0)
-                .map_or_else(now, Wall),
+            at: self.part.exec_ended.filter(|t| *t > 0).map_or_else(now, Wall),
         }
     }
 
@@ -209,25 +200,13 @@ impl Unit {
 
     /// Tells of the end of a run.
     pub fn exited(&mut self, replica: &ReplicaId, run: RunId, info: ExitInfo) -> LauncherEvent {
-        self.run = Some(Run {
-            id: run,
-            over: true,
-        });
+        self.run = Some(Run { id: run, over: true });
         self.unrecorded = Some(run);
-        LauncherEvent::Exited {
-            replica: replica.clone(),
-            run,
-            info,
-        }
+        LauncherEvent::Exited { replica: replica.clone(), run, info }
     }
 
     /// Tells of a run nobody here started.
-    pub fn found(
-        &mut self,
-        replica: &ReplicaId,
-        run: RunId,
-        missed: Vec<(RunId, ExitInfo)>,
-    ) -> Found {
+    pub fn found(&mut self, replica: &ReplicaId, run: RunId, missed: Vec<(RunId, ExitInfo)>) -> Found {
         let over = self.life() == Life::Ended;
         self.run = Some(Run { id: run, over });
         Found {
@@ -245,12 +224,7 @@ impl Unit {
 
 /// An end nobody saw.
 pub(super) fn unknown() -> ExitInfo {
-    ExitInfo {
-        status: ExitStatus::Unknown,
-        oom_kill: false,
-        peak_memory: None,
-        at: now(),
-    }
+    ExitInfo { status: ExitStatus::Unknown, oom_kill: false, peak_memory: None, at: now() }
 }
 
 fn now() -> Wall {

@@ -97,10 +97,7 @@ pub(super) const CAPABILITIES: [&str; 41] = [
 ];
 
 pub(super) fn capability(name: &str) -> Option<u64> {
-    CAPABILITIES
-        .iter()
-        .position(|c| *c == name)
-        .map(|bit| 1 << bit)
+    CAPABILITIES.iter().position(|c| *c == name).map(|bit| 1 << bit)
 }
 
 /// All kinds there are.
@@ -129,11 +126,7 @@ pub(super) fn bind(word: &str) -> (String, String, bool, u64) {
     let mut parts = word.splitn(3, ':');
     let source = parts.next().unwrap_or(word).to_owned();
     let target = parts.next().map_or_else(|| source.clone(), str::to_owned);
-    let flags = if parts.next() == Some("norbind") {
-        0
-    } else {
-        MS_REC
-    };
+    let flags = if parts.next() == Some("norbind") { 0 } else { MS_REC };
     (source, target, missing, flags)
 }
 
@@ -141,10 +134,7 @@ type Address = (i32, Vec<u8>, u32);
 
 /// `any`: every address of both families.
 pub(super) fn any_address() -> Vec<Address> {
-    vec![
-        (libc::AF_INET, vec![0; 4], 0),
-        (libc::AF_INET6, vec![0; 16], 0),
-    ]
+    vec![(libc::AF_INET, vec![0; 4], 0), (libc::AF_INET6, vec![0; 16], 0)]
 }
 
 pub(super) fn addresses(word: &str) -> Option<Vec<Address>> {

@@ -1,0 +1,173 @@
+//! Carrying out what the core decided, in order. A failure comes back as an event.
+
+use super::handle::NodeEvent;
+use super::run::{App, RETRY};
+use crate::host::clock::Clock;
+use crate::host::launcher::{DEFAULT_USER, TeamLimits};
+use crate::host::probe::exec::Context;
+use crate::host::store::SyncDone;
+use reeve_core::effect::RunSpec;
+use reeve_core::{Effect, Event, ExitRecord, LauncherEvent, Notice, ReplicaId, RunId, StartToken};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Entries kept to be asked about.
+const RECENT: usize = 1000;
+
+impl App {
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Start { token, spec } => self.start(token, spec),
+            Effect::Signal { replica, run, signal, whole } => self.launcher.signal(&replica, run, signal, whole),
+            Effect::Stop { replica, run, signal, grace } => self.launcher.stop(&replica, run, signal, grace),
+            Effect::Kill { replica, run } => self.launcher.kill(&replica, run),
+            Effect::Disarm(replica) => self.launcher.disarm(&replica),
+            Effect::Forget(replica) => self.forget(&replica),
+            Effect::Freeze(replica, run) => self.launcher.freeze(&replica, run),
+            Effect::Thaw(replica, run) => self.launcher.thaw(&replica, run),
+            Effect::Network { replica, run, deny } => self.launcher.network(&replica, run, deny),
+            Effect::SetLimits { replica, run, limits } => self.launcher.set_limits(&replica, run, limits),
+            Effect::SetTeam { team, parents, cpu_quota, memory_max, tasks_max } => {
+                self.launcher.set_team(&team, &parents, TeamLimits { cpu_quota, memory_max, tasks_max });
+            }
+            Effect::AllocatePort(replica) => {
+                let result = self.ports.allocate(&replica, None);
+                self.queue.push_back(Event::PortAllocated { replica, result });
+            }
+            Effect::Probe { replica, run, kind, check, timeout } => {
+                let context = self.context(&replica);
+                self.prober.probe(replica, run, kind, check, timeout, context);
+            }
+            Effect::Hook { replica, run, kind, action, timeout } => {
+                let context = self.context(&replica);
+                self.prober.hook(replica, run, kind, action, timeout, context);
+            }
+            Effect::Append(replica, entry) => {
+                let written = self.store.append(&replica, &entry);
+                self.written(written);
+            }
+            Effect::Record(record) => self.record(&record),
+            Effect::Persist(node) => {
+                let written = self.store.persist(&node);
+                self.written(written);
+            }
+            Effect::Notice(notice) => self.notice(notice),
+            Effect::Reply { id, result } => {
+                // Who asked finds what it is told about in the picture.
+                self.picture();
+                if let Some(back) = self.replies.remove(&id) {
+                    // The caller may have gone away; the command stands all the same.
+                    let _ = back.send(result);
+                }
+            }
+            Effect::Exit => self.ending = true,
+        }
+    }
+
+    fn start(&mut self, token: StartToken, spec: Arc<RunSpec>) {
+        let replica = spec.replica.clone();
+        let user = spec.user.as_deref().or_else(|| self.default_user());
+        self.specs.insert(replica.clone(), Arc::clone(&spec));
+        let socket = self.notify.bind(&replica).and_then(|path| {
+            self.notify.set_user(&replica, crate::host::users::uid_of(user));
+            self.notify.discard(&replica);
+            Ok(path)
+        });
+        match socket {
+            Ok(path) => self.launcher.start(token, spec, Some(path)),
+            Err(error) => {
+                let error = format!("its notify socket cannot be made: {error}");
+                self.queue.push_back(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }));
+            }
+        }
+    }
+
+    /// Whom workers without `user` run as.
+    fn default_user(&self) -> Option<&'static str> {
+        self.launcher.survives().then_some(DEFAULT_USER)
+    }
+
+    fn forget(&mut self, replica: &ReplicaId) {
+        self.launcher.forget(replica);
+        self.notify.remove(replica);
+        self.ports.release(replica);
+        self.specs.remove(replica);
+    }
+
+    /// What a program that asks about a replica shares with it; of an adopted run only the definition is known.
+    fn context(&self, replica: &ReplicaId) -> Arc<Context> {
+        let context = match (self.specs.get(replica), self.core.config().workers.get(&replica.worker)) {
+            (Some(spec), _) => Context::from_spec(spec),
+            (None, Some(worker)) => Context::from_worker(worker, replica),
+            (None, None) => Context::default(),
+        };
+        Arc::new(context.or_user(self.default_user()))
+    }
+
+    /// The record is written before the launcher may erase the status; the log lines follow when they are read.
+    fn record(&mut self, record: &ExitRecord) {
+        let replica = record.replica_id();
+        let written = self.store.record(record);
+        self.written(written);
+        self.launcher.recorded(&replica, record.run);
+        if record.started.is_some() {
+            self.logs.tail(&replica, record.run, self.tails.clone());
+        }
+    }
+
+    pub(super) fn keep_tail(&mut self, replica: &ReplicaId, run: RunId, lines: Vec<String>) {
+        if !lines.is_empty() {
+            let written = self.store.add_tail(replica, run, lines);
+            self.written(written);
+        }
+    }
+
+    /// Looks at what the disk said. A first failure is an event; the store keeps what it could not write.
+    fn written(&mut self, result: Result<(), String>) {
+        if let Err(why) = result
+            && self.retry_at.replace(Instant::now() + RETRY).is_none()
+        {
+            self.queue.push_back(Event::StoreHealth(Some(why)));
+        }
+    }
+
+    /// Tries again what the disk did not take, or brings what it took to the platter, on a thread that may block.
+    pub(super) fn disk(&mut self) {
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            match self.store.retry() {
+                Ok(()) => {
+                    self.retry_at = None;
+                    self.turn(Event::StoreHealth(None));
+                }
+                Err(_) => self.retry_at = Some(Instant::now() + RETRY),
+            }
+        }
+        if let Some(job) = self.store.sync_due(Clock::now().mono) {
+            let back = self.synced.clone();
+            tokio::task::spawn_blocking(move || {
+                // The loop is gone only when the daemon ends, and then it flushes by itself.
+                let _ = back.send(job.run());
+            });
+        }
+    }
+
+    pub(super) fn synced(&mut self, done: SyncDone) {
+        let result = self.store.synced(done);
+        self.written(result);
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let problem = self.journal.notice(&notice, &[]).err();
+        if self.journal_troubled != problem.is_some() {
+            self.journal_troubled = problem.is_some();
+            self.queue.push_back(Event::ComponentHealth { component: "journal", problem });
+        }
+        let event = Arc::new(NodeEvent { at: Clock::now().wall, notice });
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Arc::clone(&event));
+        // Nobody may be listening.
+        let _ = self.entries.send(event);
+    }
+}

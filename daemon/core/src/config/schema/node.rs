@@ -1,0 +1,156 @@
+//! Keys of `reeve.toml`.
+
+use super::{Key, Kind};
+use crate::config::{address, text};
+use std::time::Duration;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// In the order of the manual, sections together.
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "node.name",
+        Kind::Text { expected: "a name of 1 to 64 letters, digits, '.', '-' and '_'", check: text::node },
+        None,
+        "",
+        "Name of this node in the fleet. Default: the host name.",
+    ),
+    Key::new(
+        "node.labels",
+        Kind::Map {
+            expected: "a table of label names and texts such as { role = \"gpu\" }",
+            key: text::label,
+            value: text::plain,
+        },
+        Some("{}"),
+        "SUP-06 CAP-04",
+        "Labels of this node, matched by a worker's node_selector.",
+    ),
+    Key::new(
+        "launcher.kind",
+        Kind::Choice(&["auto", "systemd", "direct"]),
+        Some("auto"),
+        "",
+        "Who runs the workers: systemd as transient units, or reeved itself; auto is systemd where it is PID 1.",
+    ),
+    Key::new(
+        "supervision.remediation",
+        Kind::Choice(&["on", "dry-run", "off"]),
+        Some("on"),
+        "REC-12",
+        "Whether a failed liveness check may restart a living worker; dry-run says what would be done.",
+    ),
+    Key::new(
+        "supervision.restart_rate",
+        Kind::Rate,
+        Some("20/s"),
+        "REC-12",
+        "Starts on this node at most, as a token bucket.",
+    )
+    .or_off(),
+    Key::new(
+        "supervision.damping",
+        Kind::Section { optional: false },
+        None,
+        "CBR-02",
+        "When many replicas die of one cause, one of them is tried first; \"off\" turns that off.",
+    )
+    .or_off(),
+    Key::new(
+        "supervision.damping.crashes",
+        Kind::Integer { min: 2, max: 10_000 },
+        Some("5"),
+        "CBR-02",
+        "How many replicas must die of one cause.",
+    ),
+    Key::new(
+        "supervision.damping.window",
+        Kind::Duration { min: MILLISECOND },
+        Some("5s"),
+        "CBR-02",
+        "Within which span they must die.",
+    ),
+    Key::new(
+        "metrics.listen",
+        Kind::Text {
+            expected: "an address such as \"127.0.0.1:9723\" or a socket such as \"unix:/run/reeve/metrics.sock\"",
+            check: address::listen,
+        },
+        Some("127.0.0.1:9723"),
+        "MET-18",
+        "Where the scrape endpoint listens.",
+    )
+    .or_off(),
+    Key::new(
+        "metrics.system",
+        Kind::Choice(&["node", "off"]),
+        Some("node"),
+        "MET-01",
+        "Whether the families of node_exporter are offered; off where node_exporter runs already.",
+    ),
+    Key::new("fleet.name", Kind::Text { expected: "a fleet name", check: text::node }, None, "", "Name of the fleet."),
+    Key::new(
+        "fleet.voters",
+        Kind::List { expected: "a list of node names", check: text::node },
+        Some("[]"),
+        "",
+        "Nodes that elect the leader.",
+    ),
+    Key::new(
+        "fleet.brokers",
+        Kind::List { expected: "a list of brokers such as [\"mqtts://broker-a:8883\"]", check: address::broker },
+        Some("[]"),
+        "INT-02",
+        "MQTT brokers, in order of preference.",
+    ),
+    Key::new("fleet.preset", Kind::Choice(&["fast", "std", "calm"]), Some("std"), "", "Timing of the election."),
+    Key::new(
+        "fleet.credentials",
+        Kind::Text { expected: "the name of a systemd credential", check: text::credential },
+        None,
+        "SEC-06",
+        "Name of the systemd credential for the brokers, never the secret.",
+    ),
+    Key::new(
+        "teams.*.cpu_quota",
+        Kind::CpuShare,
+        None,
+        "SUP-07",
+        "CPU that all workers of the team may use together; \"80%\" is of the whole host, 12 is twelve CPUs.",
+    ),
+    Key::new(
+        "teams.*.memory_max",
+        Kind::MemoryShare,
+        None,
+        "SUP-07",
+        "Memory that all workers of the team may use together.",
+    ),
+    Key::new(
+        "teams.*.tasks_max",
+        Kind::Integer { min: 1, max: 4_194_304 },
+        None,
+        "SUP-07",
+        "Processes and threads of the team at most.",
+    ),
+    Key::new(
+        "teams.*.max_workers",
+        Kind::Integer { min: 0, max: 100_000 },
+        None,
+        "SUP-08",
+        "Replicas of all workers of the team at most, teams below it included.",
+    ),
+    Key::new(
+        "teams.*.parent",
+        Kind::Text { expected: "a team name", check: text::team },
+        None,
+        "SUP-02",
+        "The team above it; its limits hold for this one too.",
+    ),
+    Key::new(
+        "teams.*.fail_together",
+        Kind::Bool,
+        Some("false"),
+        "SUP-02",
+        "When one replica fails, the others of the team stop and all start together.",
+    ),
+];

@@ -1,0 +1,85 @@
+//! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
+
+use super::doc::{Doc, Report};
+use crate::config::types::{Config, Damping, LauncherKind, Metrics, Node, Remediation, Supervision, Team};
+use crate::config::{HostFacts, text};
+use crate::ids::TeamName;
+use std::collections::BTreeMap;
+
+/// Everything but the workers.
+pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Config {
+    fleet(doc, report);
+    Config {
+        node: Node { name: name(doc, host, report), labels: doc.map("node.labels") },
+        launcher: match doc.text("launcher.kind").as_deref() {
+            Some("systemd") => LauncherKind::Systemd,
+            Some("direct") => LauncherKind::Direct,
+            _ => LauncherKind::Auto,
+        },
+        supervision: supervision(doc),
+        metrics: Metrics {
+            listen: doc.text("metrics.listen"),
+            system: doc.text("metrics.system").as_deref() != Some("off"),
+        },
+        teams: teams(doc),
+        workers: BTreeMap::new(),
+    }
+}
+
+fn name(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> String {
+    if let Some(name) = doc.text("node.name") {
+        return name;
+    }
+    if let Err(reason) = text::node(&host.hostname) {
+        let text = format!("is not set, and the host name cannot stand in for it: {reason}");
+        report.error(doc, "node.name", &[], text);
+    }
+    host.hostname.clone()
+}
+
+fn supervision(doc: &Doc<'_>) -> Supervision {
+    let damping = Damping {
+        crashes: doc.count("supervision.damping.crashes"),
+        window: doc.duration("supervision.damping.window"),
+    };
+    Supervision {
+        damping: (!doc.is_off("supervision.damping")).then_some(damping),
+        restart_rate: doc.rate("supervision.restart_rate"),
+        remediation: match doc.text("supervision.remediation").as_deref() {
+            Some("dry-run") => Remediation::DryRun,
+            Some("off") => Remediation::Off,
+            _ => Remediation::On,
+        },
+    }
+}
+
+fn teams(doc: &Doc<'_>) -> BTreeMap<TeamName, Team> {
+    doc.names("teams")
+        .into_iter()
+        .filter_map(|name| {
+            let key = |key: &str| format!("teams.{name}.{key}");
+            let team = Team {
+                cpu_quota: doc.share(&key("cpu_quota")),
+                memory_max: doc.share(&key("memory_max")),
+                tasks_max: doc.integer(&key("tasks_max")).and_then(|n| u64::try_from(n).ok()),
+                max_workers: doc.integer(&key("max_workers")).and_then(|n| u32::try_from(n).ok()),
+                parent: doc.text(&key("parent")).and_then(|parent| TeamName::new(parent).ok()),
+                fail_together: doc.flag(&key("fail_together")),
+            };
+            Some((TeamName::new(name).ok()?, team))
+        })
+        .collect()
+}
+
+/// The keys are known already, so that a file written for later is checked now.
+fn fleet(doc: &Doc<'_>, report: &mut Report) {
+    if !doc.is_set("fleet") {
+        return;
+    }
+    if !doc.is_set("fleet.name") {
+        let text = "is missing; expected the name of the fleet".to_owned();
+        report.error(doc, "fleet.name", &[], text);
+    }
+    let text = "this version runs as a fleet of one that leads itself; the section is checked and not used";
+    report.warning(doc, "fleet", text.to_owned());
+}

@@ -1,0 +1,297 @@
+//! What the launcher reports.
+
+use super::{Core, Phase};
+use crate::effect::Effect;
+use crate::event::{Applied, LauncherEvent, Notification};
+use crate::exit::{Cause, ExitInfo, ExitStatus};
+use crate::ids::{ReplicaId, RunId, StartToken};
+use crate::notice::Kind;
+use crate::persist::{LiveRun, RunEntry};
+use crate::replica::{Input, Replica, State};
+use crate::restart::Doom;
+use crate::timers::Timer;
+use std::time::Duration;
+
+/// A run without a definition counts as started after this long.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+impl Core {
+    pub(super) fn launcher_event(&mut self, event: LauncherEvent) {
+        match event {
+            LauncherEvent::Started { replica, token, run, pid, cgroup } => {
+                self.started(&replica, token, run, pid, cgroup);
+            }
+            LauncherEvent::StartFailed { replica, token, error } => {
+                if self.expects(&replica, token) {
+                    self.start_failed(&replica, token, &error);
+                }
+            }
+            LauncherEvent::Exited { replica, run, info } => self.exited(&replica, run, &info),
+            LauncherEvent::Notified { replica, message } => self.notified(&replica, message),
+            LauncherEvent::Applied { replica, run, what, result } => self.applied(&replica, run, what, result),
+            LauncherEvent::Found(found) => self.found(found),
+            LauncherEvent::ListComplete => self.list_complete(),
+        }
+    }
+
+    /// It did not start; unless what stands in the way is a run of it, which is as good.
+    fn start_failed(&mut self, id: &ReplicaId, token: StartToken, error: &str) {
+        let meanwhile = self.replicas.get_mut(id).and_then(|r| r.meanwhile.take());
+        let Some((run, pid, cgroup)) = meanwhile else {
+            return self.fail_launch(id, error);
+        };
+        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+            live.adopted = true;
+        }
+        self.started(id, token, run, pid.unwrap_or(0), cgroup);
+    }
+
+    fn expects(&self, id: &ReplicaId, token: StartToken) -> bool {
+        self.replicas.get(id).is_some_and(|r| {
+            matches!(r.state, State::Launching | State::Aborting) && r.live.as_ref().is_some_and(|l| l.token == token)
+        })
+    }
+
+    fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
+        self.seen.insert(id.clone());
+        if !self.expects(id, token) {
+            return self.came_too_late(id, run);
+        }
+        let now = self.now;
+        let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
+            return;
+        };
+        live.run = Some(run);
+        live.pid = Some(pid);
+        live.cgroup.clone_from(&cgroup);
+        live.started = now;
+        self.keep_live(id);
+        let reason = self.replicas.get(id).map(|r| r.reason.clone()).unwrap_or_default();
+        let again = self.replicas.get(id).is_some_and(|r| r.restart.failures > 0);
+        self.transition(id, Input::Launched, &reason);
+        // A restart after a failure was announced with the failure: a crash loop must not fill the journal.
+        if !again {
+            self.notice(Kind::WorkerStarted, id, reason);
+        }
+    }
+
+    /// The attempt was given up. Nobody will ever ask for this run again, so it must not live; until it is gone nothing
+    /// else starts.
+    fn came_too_late(&mut self, id: &ReplicaId, run: RunId) {
+        let now = self.now;
+        let replica = self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id.clone(), now));
+        if replica.run() == Some(run) {
+            return;
+        }
+        replica.strays.insert(run);
+        self.emit(Effect::Kill { replica: id.clone(), run });
+        self.mark(id);
+    }
+
+    /// A run that came too late is gone.
+    pub(super) fn stray_ended(&mut self, id: &ReplicaId, run: RunId, info: &ExitInfo) {
+        let text = "it came up after its start was given up, and was killed";
+        let cause = Cause::StartFailed(text.into());
+        let last = self.replicas.get(id).and_then(|r| r.last_exit.clone());
+        let record = self.record(id, run, None, info, cause, true, text.into());
+        self.keep_record(id, record);
+        if let Some(replica) = self.replicas.get_mut(id) {
+            replica.last_exit = last.or(replica.last_exit.take());
+            replica.strays.remove(&run);
+        }
+        self.mark(id);
+    }
+
+    /// Stores the live run as it is now.
+    pub(super) fn keep_live(&mut self, id: &ReplicaId) {
+        let Some(live) = self.replicas.get(id).and_then(|r| r.live.as_ref()) else {
+            return;
+        };
+        let Some(run) = live.run else { return };
+        let stored = LiveRun {
+            run,
+            started: live.started.wall,
+            digest: super::spec::write_digest(&live.digest, &live.limits),
+            pid: live.pid.unwrap_or(0),
+            cgroup: live.cgroup.clone(),
+            ready: live.ready,
+            frozen: live.frozen,
+            isolated: live.isolated,
+        };
+        self.append(id, RunEntry::Started(stored));
+    }
+
+    /// Act: a run has begun or was adopted.
+    pub(super) fn begin(&mut self, id: &ReplicaId) {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let timeout = replica.def.as_ref().map_or(READY_LIMIT, |d| d.ready.timeout);
+        let early = std::mem::take(&mut replica.early_ready);
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
+        live.notified_ready |= early;
+        self.timers.set(id, Timer::State, self.now.mono + timeout);
+        self.start_health(id);
+        self.judge_readiness(id);
+    }
+
+    /// A start was given up.
+    pub(super) fn fail_launch(&mut self, id: &ReplicaId, error: &str) {
+        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+            live.doom = match live.doom {
+                Doom::Requested => Doom::Requested,
+                _ => Doom::Condemned(Cause::StartFailed(error.to_owned())),
+            };
+        }
+        self.transition(id, Input::LaunchFailed, error);
+    }
+
+    fn exited(&mut self, id: &ReplicaId, run: RunId, info: &ExitInfo) {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        if replica.strays.contains(&run) {
+            return self.stray_ended(id, run, info);
+        }
+        if replica.meanwhile.take_if(|(m, ..)| *m == run).is_some() {
+            return self.unsupervised(id, run, None, info);
+        }
+        if replica.expected.as_ref().is_some_and(|stored| stored.run == run) {
+            let stored = replica.expected.take();
+            return self.ended_away(id, run, stored.as_ref(), info);
+        }
+        if replica.run() != Some(run) {
+            self.ignored = self.ignored.saturating_add(1);
+            return;
+        }
+        self.exit_info = Some(info.clone());
+        let text = match info.status {
+            ExitStatus::Code(c) => format!("exit code {c}"),
+            ExitStatus::Signal(s) => crate::exit::signal_name(s),
+            ExitStatus::Unknown => "status unknown".into(),
+        };
+        self.transition(id, Input::Exited, &text);
+        self.exit_info = None;
+    }
+
+    fn applied(&mut self, id: &ReplicaId, run: RunId, what: Applied, result: Result<(), String>) {
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let Some(live) = replica.live.as_mut().filter(|l| l.run == Some(run)) else {
+            return;
+        };
+        match (what, result) {
+            (Applied::Freeze, Ok(())) => {
+                live.freezing = false;
+                if replica.state != State::Paused {
+                    return;
+                }
+                let kind = if live.isolated { Kind::WorkerIsolated } else { Kind::WorkerPaused };
+                let why = self.pause_reason(id);
+                self.notice(kind, id, why);
+            }
+            (Applied::Thaw | Applied::Limits | Applied::Network, Ok(())) => {
+                if what == Applied::Thaw {
+                    live.freezing = false;
+                }
+            }
+            (Applied::Freeze, Err(why)) => {
+                live.freezing = false;
+                replica.refused = Some(why.clone());
+                self.node.paused.remove(id);
+                self.desired.paused.remove(id);
+                self.persist();
+                self.notice(Kind::LimitsRefused, id, format!("cannot be frozen: {why}"));
+                self.transition(id, Input::Resume, "it cannot be frozen");
+            }
+            (Applied::Thaw, Err(why)) => {
+                live.freezing = false;
+                self.notice(Kind::LimitsRefused, id, format!("cannot be thawed: {why}"));
+            }
+            (Applied::Limits, Err(why)) => self.notice(Kind::LimitsRefused, id, format!("limits not set: {why}")),
+            (Applied::Network, Err(why)) => {
+                // Paused it may be, isolated it is not.
+                if let Some(deny) = self.node.paused.get_mut(id).filter(|deny| **deny) {
+                    *deny = false;
+                    live.isolated = false;
+                    self.desired.paused.insert(id.clone(), false);
+                    let frozen = live.frozen;
+                    self.persist();
+                    self.append(id, RunEntry::Frozen { frozen, isolated: false });
+                }
+                let Some(replica) = self.replicas.get_mut(id) else {
+                    return;
+                };
+                replica.refused = Some(why.clone());
+                self.notice(Kind::LimitsRefused, id, format!("not cut off the network: {why}"));
+            }
+        }
+        self.mark(id);
+    }
+
+    fn notified(&mut self, id: &ReplicaId, message: Notification) {
+        let now = self.now;
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let state = replica.state;
+        // It may come before the launcher's own report, or before the list after a restart of the daemon.
+        if message.ready && replica.live.as_ref().is_none_or(|l| l.run.is_none()) {
+            replica.early_ready = state == State::Launching || self.phase == Phase::Attaching;
+        }
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
+        if let Some(pid) = message.main_pid {
+            live.pid = Some(pid);
+        }
+        if let Some(status) = message.status {
+            live.status_text = (!status.is_empty()).then_some(status);
+        }
+        if let Some(errno) = message.errno {
+            live.status_text = Some(format!("errno {errno}"));
+        }
+        if message.active_tasks.is_some() {
+            live.active_tasks = message.active_tasks;
+        }
+        if message.retry_at.is_some() {
+            live.retry_at = message.retry_at;
+        }
+        live.notified_ready |= message.ready;
+        let progressed = message.progress.is_some() && message.progress != live.progress;
+        if progressed {
+            live.progress = message.progress;
+        }
+        if let Some(span) = message.extend_timeout {
+            // A start and a silence may be extended; a drain and a stop have deadlines of their own.
+            let at = now.mono + span;
+            for timer in [Timer::State, Timer::Watchdog] {
+                if state == State::Starting || (state == State::Up && timer == Timer::Watchdog) {
+                    self.timers.extend(id, timer, at);
+                }
+            }
+        }
+        self.touch(id);
+        if message.watchdog {
+            self.watchdog_fed(id);
+        }
+        if message.watchdog_trigger {
+            self.condemn(id, Cause::Watchdog, "it triggered its own watchdog");
+        }
+        if progressed {
+            self.progress_made(id);
+        }
+        if message.ready {
+            self.judge_readiness(id);
+        }
+        if message.stopping && matches!(state, State::Starting | State::Up) {
+            if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
+                live.notified_ready = false;
+            }
+            self.set_ready(id, false, "it says it is stopping");
+        }
+    }
+}

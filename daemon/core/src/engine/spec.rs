@@ -1,0 +1,124 @@
+//! From a definition to what a launcher needs for one run: every template replaced.
+
+use super::Site;
+use crate::config::{Check, Config, Resources, TemplateValues, expand};
+use crate::desired::DesiredWorker;
+use crate::effect::RunSpec;
+use crate::ids::{ReplicaId, TeamName};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What stands for the names in braces.
+pub(super) fn values(id: &ReplicaId, port: Option<u16>, site: &Site) -> TemplateValues {
+    TemplateValues {
+        worker: id.worker.to_string(),
+        replica: id.index,
+        port,
+        runtime_dir: format!("{}/{}", site.runtime_root, id.file_name()),
+        gpus: String::new(),
+    }
+}
+
+/// Puts the values into each text.
+pub(super) fn expand_all(texts: &[String], values: &TemplateValues) -> Vec<String> {
+    texts.iter().map(|t| expand(t, values)).collect()
+}
+
+/// Puts the values into a check.
+pub(super) fn expand_check(check: &Check, values: &TemplateValues) -> Check {
+    match check {
+        Check::Http(url) => Check::Http(expand(url, values)),
+        Check::Tcp(addr) => Check::Tcp(expand(addr, values)),
+        Check::Exec(argv) => Check::Exec(expand_all(argv, values)),
+        Check::Notify => Check::Notify,
+        Check::Progress => Check::Progress,
+    }
+}
+
+/// The team's parents, outermost first.
+pub(super) fn parents(config: &Config, team: &TeamName) -> Vec<TeamName> {
+    let mut chain = Vec::new();
+    let mut next = config.teams.get(team).and_then(|t| t.parent.clone());
+    while let Some(parent) = next {
+        if chain.contains(&parent) {
+            break;
+        }
+        next = config.teams.get(&parent).and_then(|t| t.parent.clone());
+        chain.insert(0, parent);
+    }
+    chain
+}
+
+/// The digest as it is stored with a run: with its limits, which may be changed while it lives.
+pub(super) fn write_digest(digest: &str, limits: &Resources) -> String {
+    let figure = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
+    let Resources { cpu_request, cpu_limit, memory_request, memory_limit, tasks_max, .. } = *limits;
+    let figures = [cpu_request, cpu_limit, memory_request, memory_limit, tasks_max].map(figure);
+    format!("{digest}.{}", figures.join(","))
+}
+
+/// Reads [`write_digest`] back; limits are `None` where they were not written.
+pub(super) fn read_digest(text: &str) -> (&str, Option<Resources>) {
+    let Some((digest, limits)) = text.split_once('.') else {
+        return (text, None);
+    };
+    let mut figures = limits.split(',').map(|n| n.parse::<u64>().ok());
+    let mut next = || figures.next().flatten();
+    let limits = Resources {
+        cpu_request: next(),
+        cpu_limit: next(),
+        memory_request: next(),
+        memory_limit: next(),
+        tasks_max: next(),
+        ..Resources::default()
+    };
+    (digest, Some(limits))
+}
+
+/// How long the worker may stay silent, if it has a watchdog.
+pub(super) fn watchdog(worker: &crate::config::Worker) -> Option<Duration> {
+    let probe = worker.liveness.as_ref().filter(|p| p.check == Check::Notify)?;
+    Some(probe.period.saturating_mul(probe.failure_threshold))
+}
+
+/// Builds it.
+pub(super) fn build(
+    worker: &DesiredWorker,
+    id: &ReplicaId,
+    port: Option<u16>,
+    site: &Site,
+    config: &Config,
+) -> Arc<RunSpec> {
+    let def = &worker.def;
+    let values = values(id, port, site);
+    let mut environment = std::collections::BTreeMap::from([
+        ("REEVE_WORKER".to_owned(), id.worker.to_string()),
+        ("REEVE_REPLICA".to_owned(), id.index.to_string()),
+        ("REEVE_RUNTIME_DIR".to_owned(), values.runtime_dir.clone()),
+    ]);
+    if let Some(port) = port {
+        environment.insert("PORT".into(), port.to_string());
+    }
+    environment.extend(def.environment.iter().map(|(k, v)| (k.clone(), expand(v, &values))));
+    Arc::new(RunSpec {
+        replica: id.clone(),
+        team: def.team.clone(),
+        team_parents: parents(config, &def.team),
+        exec: expand_all(&def.exec, &values),
+        user: def.user.clone(),
+        group: def.group.clone(),
+        environment,
+        environment_file: def.environment_file.clone(),
+        credentials: def.credentials.clone(),
+        working_directory: def.working_directory.clone(),
+        limits: worker.limits,
+        policy: def.restart.policy,
+        unsupervised_after: def.restart.unsupervised_after,
+        notify: true,
+        stop_signal: def.stop.signal,
+        stop_timeout: def.stop.timeout,
+        watchdog: watchdog(def),
+        sandbox: def.sandbox.clone(),
+        digest: worker.digest.to_string(),
+    })
+}

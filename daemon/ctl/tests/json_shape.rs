@@ -1,0 +1,94 @@
+//! Documents have the promised fields, all of them, always; absent values are null.
+
+use crate::ctl::fixtures as fix;
+use crate::ctl::json;
+use serde_json::{Value, to_value};
+
+fn keys(v: &Value) -> Vec<&str> {
+    v.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn has(v: &Value, names: &str) {
+    for name in names.split(' ') {
+        assert!(v.get(name).is_some(), "{name} is missing in {:?}", keys(v));
+    }
+}
+
+const WORKER: &str = "name team role wanted ready state reason restarts replicas";
+const REPLICA: &str = "index state ready pid unit since restarts last_exit";
+const RUN: &str = "run worker replica started ended supervised cause exit_code signal peak_memory log_tail";
+
+#[test]
+fn workers_have_the_promised_fields() {
+    let all = fix::workers();
+    let document: Vec<_> = all.iter().map(json::Worker::new).collect();
+    let document = to_value(document).unwrap();
+    let first = keys(&document[0]);
+    for worker in document.as_array().unwrap() {
+        has(worker, WORKER);
+        assert_eq!(keys(worker), first);
+        for replica in worker["replicas"].as_array().unwrap() {
+            has(replica, REPLICA);
+        }
+    }
+    assert_eq!(document[2]["role"], Value::Null);
+    let dead = &document[1]["replicas"][1];
+    assert_eq!(dead["pid"], Value::Null);
+    assert_eq!(dead["since"], "2026-11-21T01:10:58.000456Z");
+    assert_eq!(dead["last_exit"]["cause"], "exit-code");
+    assert_eq!(dead["last_exit"]["signal"], Value::Null);
+    assert_eq!(dead["last_exit"]["at"], "2026-11-21T01:10:58.000456Z");
+}
+
+#[test]
+fn a_worker_status_is_a_worker_with_runs_and_log() {
+    let (w, runs) = (fix::executor(), fix::runs());
+    let document = to_value(json::WorkerStatus {
+        worker: json::Worker::only(&w, Some(2)),
+        runs: runs.iter().map(json::Run::new).collect(),
+        log: None,
+    })
+    .unwrap();
+    has(&document, WORKER);
+    has(&document, "runs log");
+    assert_eq!(document["replicas"].as_array().unwrap().len(), 1);
+    assert_eq!(document["log"], Value::Null);
+}
+
+#[test]
+fn runs_have_the_promised_fields() {
+    let runs = fix::runs();
+    let document: Vec<_> = runs.iter().map(json::Run::new).collect();
+    let document = to_value(document).unwrap();
+    for run in document.as_array().unwrap() {
+        has(run, RUN);
+        assert_eq!(keys(run), keys(&document[0]));
+    }
+    assert_eq!(document[0]["duration_ms"], 2000);
+    assert_eq!(document[2]["started"], Value::Null);
+    assert_eq!(document[1]["log_tail"], Value::Null);
+}
+
+#[test]
+fn a_node_has_all_its_fields_even_when_it_says_little() {
+    let (node, empty, workers) = (fix::node(), fix::empty_node(), fix::workers());
+    let full = to_value(json::Node::new(&node, Some(&workers))).unwrap();
+    let bare = to_value(json::Node::new(&empty, None)).unwrap();
+    assert_eq!(keys(&full), keys(&bare));
+    assert_eq!(full["uptime_ms"], 273_600_000);
+    assert_eq!(full["components"]["store"], "no space left on device");
+    assert_eq!(bare["reason"], Value::Null);
+    assert_eq!(bare["workers"], Value::Null);
+}
+
+#[test]
+fn remarks_and_entries() {
+    let marks = fix::marks();
+    let mark = to_value(json::Mark::new(&marks[1])).unwrap();
+    has(&mark, "severity file line column key text");
+    assert_eq!(mark["line"], Value::Null);
+    let events = fix::events();
+    has(&to_value(json::Event::new(&events[0])).unwrap(), "time kind target reason text more");
+    let audit = fix::audit();
+    has(&to_value(json::Audit::new(&audit[0])).unwrap(), "time uid caller action target result more");
+}

@@ -1,0 +1,72 @@
+//! The service manager keeps our sockets open while reeved restarts (`FileDescriptorStoreMax=`), so that what a worker
+//! says meanwhile waits in the queue.
+
+use reeve_core::{ReplicaId, WorkerName};
+use sd_notify::NotifyState;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const PREFIX: &str = "notify-";
+
+/// Descriptors handed to this process at its start, with their names. Empty from the second call on.
+pub fn inherited() -> Vec<(String, OwnedFd)> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return Vec::new();
+    }
+    let Ok(handed) = sd_notify::listen_fds_with_names() else {
+        return Vec::new();
+    };
+    handed
+        .map(|(fd, name)| {
+            // SAFETY: the service manager opened these descriptors for this very process (LISTEN_PID is ours, checked
+            // by sd-notify), nothing else in it knows them, and the guard above hands each out once.
+            (name, unsafe { OwnedFd::from_raw_fd(fd) })
+        })
+        .collect()
+}
+
+/// The name under which a replica's socket is kept.
+pub fn name_of(replica: &ReplicaId) -> String {
+    format!("{PREFIX}{}", replica.file_name())
+}
+
+/// The replica whose socket has this name.
+pub fn replica_of(name: &str) -> Option<ReplicaId> {
+    let (worker, index) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    let index = index.parse().ok().filter(|i| *i > 0)?;
+    Some(ReplicaId::new(WorkerName::new(worker).ok()?, index))
+}
+
+/// Hands a socket in. Nothing happens when no service manager listens.
+pub fn keep(replica: &ReplicaId, socket: BorrowedFd<'_>) {
+    let name = name_of(replica);
+    let state = [NotifyState::FdStore, NotifyState::FdName(&name)];
+    if let Err(error) = sd_notify::notify_with_fds(&state, &[socket.as_fd()]) {
+        tracing::warn!(%replica, %error, "a notify socket could not be kept over a restart");
+    }
+}
+
+/// Lets go of it.
+pub fn let_go(replica: &ReplicaId) {
+    let name = name_of(replica);
+    let state = [NotifyState::FdStoreRemove, NotifyState::FdName(&name)];
+    if let Err(error) = sd_notify::notify(&state) {
+        tracing::debug!(%replica, %error, "a kept notify socket could not be released");
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let replica: ReplicaId = "task-executor/12".parse().unwrap();
+        assert_eq!(replica_of(&name_of(&replica)), Some(replica));
+        for other in ["notify-web", "notify-web-0", "metrics-web-1", "connection"] {
+            assert_eq!(replica_of(other), None, "{other}");
+        }
+    }
+}

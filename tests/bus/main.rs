@@ -1,0 +1,13 @@
+//! The D-Bus server against a played loop: every method, refusal, property and signal, peer to peer; and once on a
+//! real bus with a played polkit.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod daemon;
+mod fake;
+mod matrix;
+mod memory;
+mod methods;
+mod private;
+mod reevectl;
+mod signals;
+mod xml;

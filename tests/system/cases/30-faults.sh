@@ -1,0 +1,219 @@
+# shellcheck shell=bash
+# Bad input and faults: each has an end, a cause and a record.
+
+last() { reevectl --json runs "$1" | jq -r ".[0].$2"; }
+replica() { reevectl --json status "$1" | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }
+has_run() { reevectl --json runs "$1" | jq -e 'length > 0'; }
+cause_is() { [[ $(last "$1" cause) == "$2" ]]; }
+once() { # NAME EXEC…: a worker that is not restarted at once
+    local name=$1 text
+    shift
+    text=$(printf '"%s", ' "$@")
+    worker "$name" <<TOML
+[worker]
+exec = [${text%, }]
+[worker.restart]
+backoff = { first = "10min", base = "10min", cap = "10min", reset_after = "20min" }
+TOML
+}
+
+test_missing_binary_no_permission_unknown_user() {
+    once absent /usr/bin/no-such-program
+    once locked /etc/passwd
+    worker stranger <<'TOML'
+[worker]
+exec = ["/bin/sleep", "infinity"]
+user = "nobody-of-that-name"
+TOML
+    reload
+    for w in absent locked stranger; do
+        wait_for "$w has a record" cause_is "$w/1" start-failed
+    done
+    assert_contains /usr/bin/no-such-program "$(last absent/1 reason)"
+    assert_contains /etc/passwd "$(last locked/1 reason)"
+    assert_contains nobody-of-that-name "$(last stranger/1 reason)"
+}
+
+test_exec_that_forks_and_exits_leaves_nothing() {
+    once forker /bin/sh -c "sleep 987654 & exit 0"
+    reload
+    wait_for "its end is recorded" has_run forker/1
+    wait_for "its child is gone" eval '! pgrep -f "sleep 987654"'
+}
+
+test_worker_that_ignores_sigterm_is_killed_after_its_grace() {
+    worker deaf <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+[worker.stop]
+timeout = "3s"
+TOML
+    reload
+    wait_running deaf
+    assert_rc 0 reevectl stop deaf
+    ! is_active "$(unit deaf)" || fail "it still runs"
+    assert_eq stop-timeout "$(last deaf/1 cause)"
+}
+
+test_log_flood_does_not_slow_the_daemon() {
+    worker flood <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "yes flooding the log"]
+[worker.resources]
+cpu = { limit = 0.5 }
+TOML
+    sleeper calm
+    reload
+    wait_running flood
+    wait_running calm
+    local pid
+    pid=$(main_pid calm)
+    kill -KILL "$pid"
+    wait_for "another worker heals beside it" differs "$pid" main_pid calm
+    assert_rc 0 reevectl stop flood
+}
+
+test_fork_bomb_stays_inside_tasks_max() {
+    worker bomb <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "while :; do sleep 600 & done"]
+[worker.resources]
+tasks_max = 20
+cpu = { limit = 0.5 }
+[worker.restart]
+policy = "never"
+TOML
+    reload
+    wait_for "it has run" eval 'is_running bomb || has_run bomb/1'
+    assert_le "$(pgrep -fc 'sleep 600' || true)" 20 "processes of the bomb"
+    assert_rc 0 reevectl stop bomb
+    wait_for "nothing of it is left" eval '! pgrep -f "sleep 600"'
+}
+
+hog='import time; b=[]
+while True: b.append(bytearray(4<<20)); time.sleep(0.01)'
+test_oom_of_the_main_process_and_of_a_child() {
+    worker hog <<TOML
+[worker]
+exec = ["/usr/bin/python3", "-c", """$hog"""]
+[worker.resources]
+memory = { limit = "48Mi" }
+[worker.restart]
+backoff = { first = "10min", base = "10min", cap = "10min", reset_after = "20min" }
+TOML
+    worker parent <<TOML
+[worker]
+exec = ["/bin/sh", "-c", "/usr/bin/python3 -c '''import time; b=[]\nwhile True: b.append(bytearray(4<<20)); time.sleep(0.01)''' & wait; sleep 100"]
+[worker.resources]
+memory = { limit = "48Mi" }
+[worker.restart]
+backoff = { first = "10min", base = "10min", cap = "10min", reset_after = "20min" }
+TOML
+    reload
+    wait_for "the main process was killed for memory" cause_is hog/1 oom
+    wait_for "the child's death is the worker's" cause_is parent/1 oom
+}
+
+test_frozen_worker_stops() {
+    sleeper ice
+    reload
+    wait_running ice
+    assert_rc 0 reevectl pause ice
+    assert_eq frozen "$(prop "$(unit ice)" FreezerState)"
+    assert_rc 0 reevectl stop ice
+    ! is_active "$(unit ice)" || fail "it still runs"
+    assert_rc 0 reevectl start ice
+    is_running ice || fail "it does not run again"
+    assert_eq running "$(prop "$(unit ice)" FreezerState)"
+}
+
+test_hlt_05_a_probe_that_hangs_restarts_only_its_worker() {
+    worker hung <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-c", "import socket,time; s=socket.socket(); s.bind(('127.0.0.1',{port})); s.listen(50); time.sleep(1e6)"]
+[worker.probe.liveness]
+http = "http://127.0.0.1:{port}/health"
+initial_delay = "1s"
+period = "2s"
+timeout = "1s"
+failure_threshold = 2
+TOML
+    sleeper bystander
+    reload
+    wait_running bystander
+    local pid
+    pid=$(main_pid bystander)
+    wait_for "the hung one is restarted for its probe" cause_is hung/1 probe
+    assert_eq "$pid" "$(main_pid bystander)"
+}
+
+test_disk_full_and_torn_state() {
+    sleeper keeper
+    reload
+    wait_running keeper
+    local before
+    before=$(fingerprint)
+    # A torn last line, as after a power cut, and a file of garbage.
+    systemctl stop reeved
+    printf 'deadbeef {"exited":{"run"' >>/var/lib/reeve/runs/keeper-1.log
+    printf 'garbage' >/var/lib/reeve/node.json
+    systemctl start reeved
+    wait_for "reeved is back" reeved_up
+    assert_eq "$before" "$(fingerprint)" "workers across a torn state"
+    compgen -G '/var/lib/reeve/runs/*.damaged*' >/dev/null || compgen -G '/var/lib/reeve/*.damaged*' >/dev/null || fail "nothing was set aside"
+    assert_contains "damaged" "$(journal)"
+    # A full disk: the state folder becomes a file system without room.
+    systemctl stop reeved
+    cp -a /var/lib/reeve /var/lib/reeve.kept
+    mount -t tmpfs -o size=256k,mode=700 tmpfs /var/lib/reeve
+    cp -a /var/lib/reeve.kept/. /var/lib/reeve/
+    head -c 1M /dev/zero >/var/lib/reeve/ballast 2>/dev/null || true
+    systemctl start reeved
+    wait_for "reeved is up without room" reeved_up
+    assert_eq "$before" "$(fingerprint)" "workers across a full disk"
+    local pid
+    pid=$(main_pid keeper)
+    kill -KILL "$pid"
+    wait_for "it heals without room for the record" differs "$pid" main_pid keeper
+    wait_for "the node says it is degraded" eval '[[ $(reevectl --json status | jq -r ".. | .state? // empty" | head -n 1) == degraded ]] || journal | grep -q "store"'
+    rm -f /var/lib/reeve/ballast
+    wait_for "the record was written once there was room" eval 'grep -q exited /var/lib/reeve/runs/keeper-1.log'
+    assert_eq signal "$(last keeper/1 cause)"
+    systemctl stop reeved
+    umount /var/lib/reeve
+    rm -rf /var/lib/reeve.kept
+    systemctl start reeved
+    wait_for "reeved is back" reeved_up
+}
+
+test_two_daemons_on_one_state_directory() {
+    assert_rc 70 timeout 30 reeved --bus session --launcher direct
+    assert_contains "$(reeved_pid)" "$OUT"
+    reeved_up || fail "the first one suffered"
+}
+
+test_clock_step_of_an_hour() {
+    worker probed <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+[worker.probe.liveness]
+http = "http://127.0.0.1:{port}/"
+initial_delay = "1s"
+period = "2s"
+timeout = "2s"
+TOML
+    reload
+    wait_for "it runs" has_ready probed 1
+    local before now
+    before=$(fingerprint)
+    now=$(date +%s)
+    date -s "@$((now + 3600))" >/dev/null
+    holds_for 6 "unchanged after a step forward" equals "$before" fingerprint
+    date -s "@$((now - 3600))" >/dev/null
+    holds_for 6 "unchanged after a step back" equals "$before" fingerprint
+    date -s "@$((now + 15))" >/dev/null
+    local pid
+    pid=$(main_pid probed)
+    kill -KILL "$pid"
+    wait_for "it still heals" differs "$pid" main_pid probed
+}

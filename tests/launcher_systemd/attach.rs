@@ -152,7 +152,13 @@ async fn sup_p8_reload_reexec_and_bus_restart_touch_nothing() {
         let (new, new_pid) = rig.begun(token).await.unwrap();
         assert_ne!(new, ended);
         (ended, ended_pid) = (new, new_pid);
-        let found = rig.find(&live.replica).await.unwrap();
+        let Some(found) = rig.find(&live.replica).await else {
+            panic!(
+                "{:?} {}",
+                rig.kept(),
+                sh(&format!("systemctl show {} | grep -E 'State|Trans|Slice|Invo'", live.replica.unit()))
+            );
+        };
         assert_eq!((found.run, found.pid), (run, Some(pid)), "{disturbance}");
         assert!(found.missed.is_empty());
         assert!(

@@ -34,8 +34,7 @@ async fn limits_hold_and_change_live() {
     rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
     assert_eq!(rig.applied(Applied::Limits).await, Ok(()));
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
-    // Without any quota systemd takes the controller away.
-    assert!(!Path::new(&cgroup).join("cpu.max").exists() || read("cpu.max") == "max 100000");
+    assert_eq!(read("cpu.max"), "max 100000");
     assert_eq!(show(&replica, "MainPID"), pid.to_string());
     sh("systemctl daemon-reload");
     assert_eq!(read("memory.max"), (200 * MIB).to_string());
@@ -83,7 +82,7 @@ async fn a_fork_bomb_stays_inside_its_tasks() {
     .await;
     rig.launcher.kill(&spec.replica, run);
     rig.ended(&spec.replica, run).await;
-    assert!(!sh_ok("pgrep -u reeve-worker"));
+    until("none left", || !sh_ok("pgrep -u reeve-worker")).await;
     rig.clean().await;
 }
 

@@ -92,6 +92,7 @@ impl Engine {
         self.pause();
         self.signals = None;
         self.link = None;
+        self.reloading = false;
         for unit in self.units.values_mut() {
             unit.referenced = false;
         }

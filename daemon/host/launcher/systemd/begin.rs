@@ -6,6 +6,7 @@ use super::render::{self, Rendered};
 use super::unit::{Life, Unit};
 use crate::bus::systemd1::{Property, SystemdError};
 use reeve_core::ReplicaId;
+use reeve_core::config::Resources;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -72,7 +73,7 @@ impl Engine {
                 Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
             Op::Limits { limits, .. } => {
-                let properties = render::limits(&limits);
+                let properties = render::live_limits(&limits);
                 Box::pin(async move { tools.systemd.set_unit_properties(&name, &properties).await })
             }
         };
@@ -97,7 +98,9 @@ impl Engine {
             Err(text) => return refused(op, text),
         };
         let unit = self.units.get_mut(replica)?;
-        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint);
+        // A run that was killed while frozen leaves its unit frozen for good: only a new unit is rid of that.
+        let stuck = unit.frozen() && unit.life() == Life::Ended;
+        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck;
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
         if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
@@ -119,7 +122,7 @@ impl Engine {
             (true, true) if life == Life::Ended => Way::Again,
             (true, _) => Way::Replace,
         };
-        let adjust = adjust(unit, &rendered, way);
+        let adjust = adjust(unit, &spec.limits, &rendered, way);
         unit.starting = true;
         unit.down = false;
         let name = replica.unit();
@@ -139,13 +142,13 @@ impl Engine {
 }
 
 /// What has to be set on a unit that is used again: limits that were changed while it lived, a network that was cut.
-fn adjust(unit: &Unit, rendered: &Rendered, way: Way) -> Vec<Property> {
+fn adjust(unit: &Unit, wanted: &Resources, rendered: &Rendered, way: Way) -> Vec<Property> {
     let mut all = Vec::new();
     if way != Way::Again {
         return all;
     }
     if unit.limits.as_ref() != Some(&rendered.limits) {
-        all.extend(rendered.limits.iter().cloned());
+        all.extend(render::live_limits(wanted));
     }
     if unit.cut {
         all.extend(rendered.network.iter().cloned());

@@ -84,6 +84,8 @@ pub(super) struct Engine {
     pub(super) work: FuturesUnordered<Work>,
     /// Counts signals.
     pub(super) heard: u64,
+    /// A daemon-reload is under way.
+    pub(super) reloading: bool,
     /// The loop has asked for a list.
     pub(super) wanted: bool,
 }
@@ -106,6 +108,7 @@ impl Engine {
             units: BTreeMap::new(),
             work: FuturesUnordered::new(),
             heard: 0,
+            reloading: false,
             wanted: false,
         }
     }
@@ -262,6 +265,8 @@ impl Engine {
     fn signal(&mut self, event: SystemdEvent) {
         self.heard += 1;
         match event {
+            // A reload forgets all units and makes them again, and says so of each.
+            SystemdEvent::Changed { .. } | SystemdEvent::UnitRemoved { .. } if self.reloading => {}
             SystemdEvent::JobRemoved { job, result, .. } => self.board.job_removed(job, result),
             SystemdEvent::Changed { unit: name, part, complete } => {
                 let Some(replica) = ReplicaId::from_unit(&name) else {
@@ -282,10 +287,16 @@ impl Engine {
                     self.removed(&replica);
                 }
             }
-            // Nothing changes without a signal during a reload; PID 1 only answers late.
-            SystemdEvent::Reloading(_) => {}
+            SystemdEvent::Reloading(true) => self.reloading = true,
+            SystemdEvent::Reloading(false) => {
+                self.reloading = false;
+                self.survey();
+            }
             SystemdEvent::Owner(false) => self.pause(),
-            SystemdEvent::Owner(true) => self.resync(),
+            SystemdEvent::Owner(true) => {
+                self.reloading = false;
+                self.resync();
+            }
             SystemdEvent::Lost => self.lost(),
         }
     }

@@ -74,6 +74,13 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
     ]
 }
 
+/// The same for a unit that lives. Without any setting of its own a unit leaves the CPU controller, and a quota that was
+/// lifted would stay in force as long as a neighbour keeps the controller there: the kernel's default weight is said.
+pub(super) fn live_limits(of: &Resources) -> Vec<Property> {
+    let weighted = Resources { cpu_request: of.cpu_request.or(Some(100)), ..*of };
+    limits(&weighted)
+}
+
 /// What a team's slice may use; what is not limited is said to be so.
 pub(super) fn team(limits: &TeamLimits) -> Vec<Property> {
     let quota = limits.cpu_quota.map(|c| c.saturating_mul(10_000));

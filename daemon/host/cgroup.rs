@@ -152,7 +152,7 @@ impl Group {
         let text = |n: Option<u64>, none: &str| n.map_or(none.to_owned(), |n| n.to_string());
         let (memory, low) = (limits.memory_limit, limits.memory_request);
         let (tasks, share) = (limits.tasks_max, limits.cpu_request);
-        let high = text(memory.map(|m| m / 10 * 9), "max");
+        let high = text(limits.memory_high(), "max");
         set(memory.is_some(), "memory.high", &high, "memory limit");
         set(memory.is_some(), "memory.max", &text(memory, "max"), "memory limit");
         set(low.is_some(), "memory.low", &text(low, "0"), "memory request");

@@ -194,6 +194,15 @@ pub struct Resources {
     pub tasks_max: Option<u64>,
 }
 
+impl Resources {
+    /// `MemoryHigh`: 90 % of the limit (SUP-04), so that a growing worker is slowed before it is killed. None below
+    /// 256 MiB: there the gap is so small that the kernel's throttling holds a worker for minutes just short of an OOM
+    /// kill that would heal it at once (seen on kernel 6.1).
+    pub fn memory_high(&self) -> Option<u64> {
+        self.memory_limit.filter(|limit| *limit >= 256 << 20).map(|limit| limit / 10 * 9)
+    }
+}
+
 /// `[worker.restart]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restart {

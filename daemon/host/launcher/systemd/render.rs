@@ -63,7 +63,7 @@ pub(super) fn limits(of: &Resources) -> Vec<Property> {
     let weight = of.cpu_request.map_or(DEFAULT_WEIGHT, |c| c.clamp(1, 10_000));
     let max = of.memory_limit.unwrap_or(none);
     // Slows the worker down and reclaims before the kernel has to kill.
-    let high = of.memory_limit.map_or(none, |m| m - m / 10);
+    let high = of.memory_high().unwrap_or(none);
     vec![
         Property::new("CPUQuotaPerSecUSec", quota),
         Property::new("CPUWeight", weight),

@@ -1,8 +1,128 @@
 //! What must always hold.
 
 use crate::world::{Law, UnitState, World};
-use reeve_core::persist::NodeRecord;
-use reeve_core::{Cause, Core, ExitRecord, ReplicaId, RunSpec};
+use reeve_core::persist::{NodeRecord, RunEntry};
+use reeve_core::status::{ReplicaStatus, WorkerStatus};
+use reeve_core::{Cause, Core, Effect, ExitRecord, HookKind, ReplicaId, RunSpec, Snapshot};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Remembers which workers have been ready as a whole; a new daemon believes it of those it finds running, and of all
+/// below them.
+pub fn look(world: &mut World, listed: bool, effects: &[Effect]) {
+    let Some(core) = &mut world.core else { return };
+    let picture = core.snapshot();
+    if listed && !std::mem::replace(&mut world.was_attached, true) {
+        let adopted = |w: &&Arc<WorkerStatus>| w.replicas.iter().any(|r| r.run.is_some());
+        let highest = picture.workers.values().filter(adopted).map(|w| w.order).max();
+        let below = picture.workers.values().filter(|w| highest.is_some_and(|h| w.order <= h));
+        world.settled = below.map(|w| w.name.clone()).collect();
+    }
+    // One may become ready and another be taken out of rotation in the same event.
+    let turned = |id: &ReplicaId| {
+        effects.iter().any(|e| matches!(e, Effect::Append(r, RunEntry::Ready(true)) if r == id))
+    };
+    let was = |id: &ReplicaId| {
+        let before = world.before.workers.get(&id.worker);
+        before.is_some_and(|w| w.replicas.iter().any(|r| r.id == *id && r.ready))
+    };
+    let ready = |w: &&Arc<WorkerStatus>| {
+        w.wanted > 0 && w.replicas.iter().filter(|r| r.ready || turned(&r.id) || was(&r.id)).count() >= w.wanted as usize
+    };
+    for worker in picture.workers.values().filter(ready) {
+        if !world.settled.contains(&worker.name) {
+            world.settled.insert(worker.name.clone());
+        }
+    }
+}
+
+/// The runs that one event brings to an end, against the picture before it: reverse order (ORD-07) and at most
+/// `max_unavailable` ready replicas taken out by a rolling change (DEP-06, REC-09).
+pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
+    let Some(core) = &mut world.core else { return Ok(()) };
+    let mut leaving: BTreeSet<&ReplicaId> = BTreeSet::new();
+    for effect in effects {
+        match effect {
+            Effect::Stop { replica, .. } | Effect::Hook { replica, kind: HookKind::Notice, .. } => {
+                leaving.insert(replica);
+            }
+            _ => {}
+        }
+    }
+    if leaving.is_empty() {
+        return Ok(());
+    }
+    let node = effects.iter().rev().find_map(|e| match e {
+        Effect::Persist(node) => Some(Arc::clone(node)),
+        _ => None,
+    });
+    let node = node.unwrap_or_else(|| Arc::new(world.store.node.clone()));
+    // Out of rotation by itself; then it may be replaced as well.
+    let fell: BTreeSet<_> = effects.iter().filter_map(|e| match e {
+        Effect::Append(id, RunEntry::Ready(false)) => Some(id),
+        _ => None,
+    }).collect();
+    let (before, after) = (Arc::clone(&world.before), core.snapshot());
+    let replica = |picture: &Snapshot, id: &ReplicaId| {
+        picture.workers.get(&id.worker)?.replicas.iter().find(|r| r.id == *id).cloned()
+    };
+    for (name, worker) in &before.workers {
+        // Only what a rolling change itself takes out of rotation.
+        let taken = |id: &&&ReplicaId| {
+            let rolls = |r: &ReplicaStatus| {
+                r.reason.contains("its definition has changed") || (r.reason.contains("restarted") && r.state == "draining")
+            };
+            id.worker == *name
+                && !world.store.node.replacing.contains_key(*id)
+                && !fell.contains(*id)
+                && replica(&before, id).is_some_and(|r| r.ready)
+                && replica(&after, id).is_some_and(|r| !r.ready && rolls(&r))
+        };
+        let taken = leaving.iter().filter(taken).count();
+        let Some(def) = world.config.workers.get(name).filter(|_| taken > 0) else { continue };
+        let missing = |r: &&Arc<ReplicaStatus>| {
+            !r.ready && !node.stopped.contains_key(&r.id) && r.id.index <= worker.wanted
+        };
+        let missing = after.workers.get(name).map_or(0, |w| w.replicas.iter().filter(missing).count()) - taken;
+        if worker.wanted == after.workers.get(name).map_or(0, |w| w.wanted)
+            && node.indices.is_empty()
+            && missing + taken > def.max_unavailable as usize
+        {
+            return Err(format!(
+                "{name}: {missing} replicas are not ready, and {taken} more are taken away; {} may be down; before: {}; \
+                 after: {}",
+                def.max_unavailable,
+                states(worker),
+                after.workers.get(name).map_or_else(String::new, |w| states(w)),
+            ));
+        }
+    }
+    // When everything goes down, nobody does while a higher order or somebody who needs it lives.
+    let all_off = matches!(after.node.state, "stopping" | "draining" | "drained");
+    let hurry = world.hurry;
+    for id in leaving.iter().filter(|_| all_off && !hurry) {
+        let Some(mine) = after.workers.get(&id.worker) else { continue };
+        // Not one that is sick, and would go down anyway.
+        let ordered = |r: Arc<ReplicaStatus>| r.reason.starts_with("node drained") || r.reason.starts_with("reeved is");
+        if !replica(&after, id).is_some_and(ordered) {
+            continue;
+        }
+        for (name, worker) in &after.workers {
+            let lives = worker.replicas.iter().any(|r| r.pid.is_some() || r.run.is_some());
+            let later = worker.order > mine.order || worker.depends_on.contains(&id.worker);
+            let begun = replica(&before, id).is_none_or(|r| !matches!(r.state, "ready" | "unready"));
+            if lives && later && !begun && world.config.workers.contains_key(name) {
+                return Err(format!("{id} ({}) goes down before {name}: {}", mine.order, states(worker)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn states(worker: &WorkerStatus) -> String {
+    let one = |r: &Arc<ReplicaStatus>| format!("{} {} ({})", r.id, r.state, r.reason);
+    format!("order {}, {}", worker.order, worker.replicas.iter().map(one).collect::<Vec<_>>().join(", "))
+}
 
 /// The effect `Start`: may this replica start now?
 pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
@@ -49,7 +169,41 @@ pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
             return wrong("the node is cordoned");
         }
     }
+    trial(world, id)?;
+    order(world, id)?;
     spend(world)
+}
+
+/// At most one trial of a mass crash is under way for each cause, and nobody that waits for it starts.
+fn trial(world: &mut World, id: &ReplicaId) -> Law {
+    let Some(core) = &world.core else { return Ok(()) };
+    for (cause, trial) in core.trials() {
+        let waits = world.before.workers.get(&id.worker).and_then(|w| w.replicas.iter().find(|r| r.id == *id));
+        let held = waits.is_some_and(|r| r.holds.iter().any(|h| h.starts_with(&format!("mass crash ({cause}): waits"))));
+        let known = world.trials.get(&cause).is_some_and(|t| t.as_ref() == Some(&trial));
+        if held && known && !world.by_hand && trial != *id && core.live_run(&trial).is_some() {
+            return Err(format!("{id} is started while {trial} is tried ({cause})"));
+        }
+    }
+    world.trials = core.trials().into_iter().map(|(cause, id)| (cause, Some(id))).collect();
+    Ok(())
+}
+
+/// ORD-04: a worker of a lower order that has not yet been ready as a whole holds back the others. What this daemon has
+/// adopted counts as ready.
+fn order(world: &mut World, id: &ReplicaId) -> Law {
+    let Some(def) = world.config.workers.get(&id.worker) else { return Ok(()) };
+    let Some(core) = &mut world.core else { return Ok(()) };
+    let picture = core.snapshot();
+    for (name, worker) in &picture.workers {
+        let Some(lower) = world.config.workers.get(name).filter(|l| l.order < def.order) else { continue };
+        let stopped = |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id);
+        let skipped = worker.wanted == 0 || worker.replicas.iter().all(|r| r.state == "done" || stopped(r));
+        if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
+            return Err(format!("{id} (order {}) is started before {name} (order {}) was ready", def.order, lower.order));
+        }
+    }
+    Ok(())
 }
 
 /// A reference bucket: what is allowed is at least what a plain counter with refill allows.

@@ -11,16 +11,19 @@ mod script;
 mod store;
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use world::World;
 
-fn run(seed: u64, trail: bool) -> (Result<u64, String>, Vec<String>) {
+type Seen = BTreeMap<&'static str, u64>;
+
+fn run(seed: u64, trail: bool) -> (Result<(u64, Seen), String>, Vec<String>) {
     let mut world = World::new(seed, trail);
     let played = catch_unwind(AssertUnwindSafe(|| script::play(&mut world)));
     let result = match played {
-        Ok(Ok(())) => Ok(world.steps),
+        Ok(Ok(())) => Ok((world.steps, std::mem::take(&mut world.seen))),
         Ok(Err(why)) => Err(why),
         Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".into())),
     };
@@ -38,6 +41,7 @@ fn every_seed_keeps_the_laws() {
     let most = number("REEVE_SIM_FAILURES", 1) as usize;
     let (next, steps) = (AtomicU64::new(first), AtomicU64::new(0));
     let failed: Mutex<Vec<(u64, String)>> = Mutex::new(Vec::new());
+    let seen: Mutex<Seen> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -48,7 +52,11 @@ fn every_seed_keeps_the_laws() {
                         return;
                     }
                     match run(seed, false).0 {
-                        Ok(n) => drop(steps.fetch_add(n, Ordering::Relaxed)),
+                        Ok((n, some)) => {
+                            steps.fetch_add(n, Ordering::Relaxed);
+                            let mut seen = seen.lock().unwrap();
+                            some.into_iter().for_each(|(word, n)| *seen.entry(word).or_default() += n);
+                        }
                         Err(why) => failed.lock().unwrap().push((seed, why)),
                     }
                 }
@@ -67,5 +75,12 @@ fn every_seed_keeps_the_laws() {
         }
         panic!("seed {seed}: {why} (again: {again:?}); run it alone with REEVE_SIM_FIRST={seed} REEVE_SIM_SEEDS=1");
     }
-    println!("{seeds} seeds from {first}, {} steps", steps.load(Ordering::Relaxed));
+    let seen = seen.into_inner().unwrap();
+    println!("{seeds} seeds from {first}, {} steps; seen: {seen:?}", steps.load(Ordering::Relaxed));
+    // What the laws are about has happened.
+    if seeds >= 1000 {
+        for word in ["damped", "damping-over", "crash-loop", "crash-loop-over", "drain-timeout", "worker-isolated"] {
+            assert!(seen.contains_key(word), "no {word} in {seeds} seeds");
+        }
+    }
 }

@@ -41,6 +41,7 @@ fn end(world: &mut World) -> Law {
         if way == 1 {
             let until = world.now + s(10);
             world.run_until(until, 1000)?;
+            world.hurry = true;
             world.handle(Event::Shutdown { stop_workers: true })?;
         }
     }

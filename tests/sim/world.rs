@@ -6,7 +6,7 @@ use crate::store::Store;
 use reeve_core::config::{Check, Config, RestartPolicy, Until};
 use reeve_core::rng::Rng;
 use reeve_core::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,18 @@ pub struct World {
     pub tokens: f64,
     pub tokens_at: Mono,
     pub steps: u64,
+    /// The picture before the event that is being handled.
+    pub before: Arc<Snapshot>,
+    /// Mass crashes under way: the cause, and the replica that is tried.
+    pub trials: BTreeMap<String, Option<ReplicaId>>,
+    pub seen: BTreeMap<&'static str, u64>,
+    /// Workers that have been ready as a whole.
+    pub settled: BTreeSet<WorkerName>,
+    pub was_attached: bool,
+    /// What is being handled lets somebody go before his turn.
+    pub by_hand: bool,
+    /// The daemon was asked twice to end.
+    pub hurry: bool,
     same_instant: u32,
     pub trail: Option<Vec<String>>,
 }
@@ -135,6 +147,13 @@ impl World {
             tokens: 0.0,
             tokens_at: Mono::default(),
             steps: 0,
+            before: Arc::default(),
+            trials: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            was_attached: false,
+            by_hand: false,
+            hurry: false,
             same_instant: 0,
             trail: trail.then(Vec::new),
         };
@@ -281,9 +300,14 @@ impl World {
         if self.core.is_none() || self.exited {
             return Ok(());
         }
-        self.say(|| format!("» {event:?}"));
+        self.say(|| format!("» {}", short(&event)));
         let Some(core) = &mut self.core else { return Ok(()) };
+        self.before = core.snapshot();
+        self.by_hand = matches!(event, Event::Command(_) | Event::Reloaded(_));
+        let listed = matches!(event, Event::Launcher(LauncherEvent::ListComplete));
         let effects = core.handle(event, now);
+        crate::laws::look(self, listed, &effects);
+        crate::laws::ends(self, &effects)?;
         let count = effects.len() as u64;
         let killed = (self.deaths && self.rng.below(150) == 0).then(|| self.rng.below(count + 1));
         for (i, effect) in effects.into_iter().enumerate() {
@@ -309,7 +333,17 @@ impl World {
             Effect::Start { token, spec } => format!("    start {} {token:?}", spec.replica),
             Effect::Persist(_) => "    persist".into(),
             Effect::Notice(n) => format!("    notice {}: {}", n.kind.info().word, n.message()),
-            Effect::Record(r) => format!("    record {} {} {}", r.replica_id(), r.run, r.reason),
+            Effect::Record(r) => format!("    record {} {} {}", r.replica_id(), number(r.run), r.reason),
+            Effect::Append(id, RunEntry::Started(live)) => format!("    append {id} started {}", number(live.run)),
+            Effect::Append(id, entry) => format!("    append {id} {entry:?}"),
+            Effect::Stop { replica, run, .. } => format!("    stop {replica} {}", number(*run)),
+            Effect::Kill { replica, run } => format!("    kill {replica} {}", number(*run)),
+            Effect::Probe { replica, kind, .. } => format!("    probe {replica} {kind:?}"),
+            Effect::Hook { replica, kind, .. } => format!("    hook {replica} {kind:?}"),
+            Effect::Disarm(id) => format!("    disarm {id}"),
+            Effect::Forget(id) => format!("    forget {id}"),
+            Effect::SetTeam { team, .. } => format!("    set team {team}"),
+            Effect::Reply { result, .. } => format!("    reply {result:?}"),
             other => format!("    {other:?}"),
         });
         match effect {
@@ -377,7 +411,8 @@ impl World {
                 self.applied(replica, run, Applied::Network, result);
             }
             Effect::SetLimits { replica, run, .. } => self.applied(replica, run, Applied::Limits, Ok(())),
-            Effect::SetTeam { .. } | Effect::Notice(_) => {}
+            Effect::SetTeam { .. } => {}
+            Effect::Notice(notice) => *self.seen.entry(notice.kind.info().word).or_default() += 1,
             Effect::AllocatePort(replica) => {
                 let fails = self.chaos && chance(&mut self.rng, 10);
                 let result = if fails { Err("none is free".to_owned()) } else { Ok(4000) };
@@ -499,7 +534,7 @@ impl World {
             drains: chance(&mut self.rng, 75),
         };
         self.runs.insert(run, life);
-        self.say(|| format!("  run {run} of {id} begins"));
+        self.say(|| format!("  run {} of {id} begins", number(run)));
         self.destiny(run, id);
         run
     }
@@ -614,7 +649,7 @@ impl World {
         r.ended = Some(info.clone());
         let (id, stopping, spec) = (r.id.clone(), r.stopping, Arc::clone(&r.spec));
         let announced = r.announced == Some(epoch);
-        self.say(|| format!("  run {run} of {id} ends: {status:?}"));
+        self.say(|| format!("  run {} of {id} ends: {status:?}", number(run)));
         let clean = matches!(status, ExitStatus::Code(0) | ExitStatus::Signal(15));
         let final_code = matches!(status, ExitStatus::Code(77 | 78));
         let restarts = match spec.policy {
@@ -771,8 +806,11 @@ impl World {
             return;
         }
         self.say(|| "=== the daemon is killed".into());
+        *self.seen.entry("- daemon killed").or_default() += 1;
         self.core = None;
         self.attached = false;
+        self.was_attached = false;
+        self.trials.clear();
         self.epoch += 1;
         for run in self.runs.values_mut() {
             run.told = false;
@@ -868,5 +906,48 @@ impl UnitState {
             UnitState::None => None,
             UnitState::Live(run) | UnitState::Ended(run, _) => Some(*run),
         }
+    }
+}
+
+/// Runs are numbered from 1.
+pub fn number(run: RunId) -> u64 {
+    run.0.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// An event in a line.
+fn short(event: &Event) -> String {
+    match event {
+        Event::Launcher(LauncherEvent::Started { replica, token, run, .. }) => {
+            format!("started {replica} {token:?} {}", number(*run))
+        }
+        Event::Launcher(LauncherEvent::Exited { replica, run, info }) => {
+            format!("exited {replica} {} {:?}", number(*run), info.status)
+        }
+        Event::Launcher(LauncherEvent::Notified { replica, message }) => {
+            let text = format!("{message:?}");
+            let said: Vec<_> = text
+                .trim_start_matches("Notification { ")
+                .split(", ")
+                .filter(|part| !part.ends_with("false") && !part.contains("None"))
+                .collect();
+            format!("notified {replica} {}", said.join(" "))
+        }
+        Event::Launcher(LauncherEvent::Found(found)) => {
+            let missed: Vec<_> = found.missed.iter().map(|(run, info)| (number(*run), info.status)).collect();
+            let ended = found.ended.as_ref().map(|info| info.status);
+            format!("found {} {} ended {ended:?} missed {missed:?}", found.replica, number(found.run))
+        }
+        Event::Launcher(LauncherEvent::StartFailed { replica, token, error }) => {
+            format!("start failed {replica} {token:?} {error}")
+        }
+        Event::Launcher(other) => format!("{other:?}"),
+        Event::Probed { replica, kind, result, .. } => format!("probed {replica} {kind:?} {}", result.is_ok()),
+        Event::Hooked { replica, kind, result, .. } => format!("hooked {replica} {kind:?} {result:?}"),
+        Event::Reloaded(config) => {
+            let workers: Vec<_> = config.workers.values().map(|w| format!("{}×{}", w.name, w.replicas)).collect();
+            format!("reloaded {}", workers.join(" "))
+        }
+        Event::Command(request) => format!("command {:?}{}", request.command, if request.dry_run { " dry" } else { "" }),
+        other => format!("{other:?}"),
     }
 }

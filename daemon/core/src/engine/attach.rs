@@ -298,6 +298,21 @@ impl Core {
             self.emit(Effect::Notice(Notice::node(Kind::DaemonStarted, text)));
             self.say_unplaceable();
             self.refresh_desired();
+            self.go_on_replacing();
+        }
+    }
+
+    /// Those that the former daemon has told to take no more work are as good as gone: they go before anybody else is
+    /// taken out of rotation.
+    fn go_on_replacing(&mut self) {
+        for (id, reason) in self.node.replacing.clone() {
+            let running = self.replicas.get(&id).filter(|r| r.state.is_running() && r.wish.is_some());
+            let Some(drain) = running.map(|r| r.def.as_ref().is_some_and(|d| d.drain.is_some())) else {
+                continue;
+            };
+            if plan::off(&self.view(), &id).is_none() {
+                self.apply(&id, plan::Action::Replace { drain }, &reason);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The loop of deciding: every replica that may be affected by what happened is looked at until nothing is left to do.
 
 use super::{Core, Phase};
+use crate::config::Worker;
 use crate::desired;
 use crate::effect::Effect;
 use crate::ids::{ReplicaId, WorkerName};
@@ -48,13 +49,20 @@ impl Core {
         for (id, replica) in self.replicas.iter().filter(|(_, r)| r.state.is_live()) {
             if plan::off(&self.view(), id).is_none() {
                 stays.insert(&id.worker);
-            } else if let Some(def) = replica.def.as_deref() {
+            } else if let Some(def) = self.newest_def(replica) {
                 going.insert(&id.worker, def);
             }
         }
         let going = going.into_iter().filter(|(name, _)| !stays.contains(name));
-        let all = self.replicas.values().filter_map(|r| r.def.as_deref());
+        // Of a worker that is not defined any more, its runs know what it depended on.
+        let gone = self.replicas.values().filter(|r| !self.desired.workers.contains_key(&r.id.worker));
+        let all = self.desired.workers.values().map(|w| &*w.def).chain(gone.filter_map(|r| r.def.as_deref()));
         self.going_down = GoingDown::new(going, all);
+    }
+
+    fn newest_def<'a>(&'a self, replica: &'a Replica) -> Option<&'a Worker> {
+        let newest = self.desired.workers.get(&replica.id.worker).map(|w| &*w.def);
+        newest.or(replica.def.as_deref())
     }
 
     /// A worker holds back higher orders until it has once been ready as a whole, unless nobody wants it to run or it

@@ -7,7 +7,7 @@ use crate::ids::{ReplicaId, TeamName, WorkerName};
 use crate::notice::{Kind, Notice};
 use crate::persist::RunEntry;
 use crate::plan::On;
-use crate::replica::Replica;
+use crate::replica::{Replica, State};
 use crate::restart;
 use crate::timers::Timer;
 use std::time::Duration;
@@ -21,8 +21,15 @@ impl Core {
             return self.leave_damping(id);
         }
         let trial = self.damping.is_trial(id).is_some();
-        if let Some(text) = self.damping.failed(id, cause.word(), self.now.mono) {
+        if let Some((text, victims)) = self.damping.failed(id, cause.word(), self.now.mono) {
             self.emit(Effect::Notice(Notice::node(Kind::Damped, text)));
+            // Those that have been started again already are let run.
+            for victim in victims {
+                if self.replicas.get(&victim).is_some_and(|r| r.state == State::Down && !r.is_parked()) {
+                    self.damping.hold(&victim, cause.word());
+                    self.mark(&victim);
+                }
+            }
         }
         if trial {
             self.wake(&On::Damping);

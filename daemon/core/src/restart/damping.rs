@@ -52,8 +52,9 @@ impl Damping {
         }
     }
 
-    /// A replica has failed. `Some(text)` when this opens the breaker.
-    pub fn failed(&mut self, id: &ReplicaId, cause: &'static str, now: Mono) -> Option<String> {
+    /// A replica has failed. When this opens the breaker: the text for people, and those that failed with it; whoever
+    /// of them is still down should be held too.
+    pub fn failed(&mut self, id: &ReplicaId, cause: &'static str, now: Mono) -> Option<(String, BTreeSet<ReplicaId>)> {
         let config = self.config?;
         while self.recent.front().is_some_and(|(at, ..)| now.since(*at) > config.window) {
             self.recent.pop_front();
@@ -81,10 +82,16 @@ impl Damping {
             members.len(),
             super::span(config.window)
         );
-        // Those that have been started again already are not held: only the newest victim is known to be down.
         let open = Open { members: BTreeSet::from([id.clone()]), trial: None, trials: 0, next_trial: now };
         self.open.insert(cause, open);
-        Some(text)
+        Some((text, members))
+    }
+
+    /// It is held as well.
+    pub fn hold(&mut self, id: &ReplicaId, cause: &'static str) {
+        if let Some(open) = self.open.get_mut(cause) {
+            open.members.insert(id.clone());
+        }
     }
 
     /// May it start?

@@ -86,15 +86,15 @@ async fn a_start_that_cannot_be_says_why() {
     let spec = worker("bad", "sleep 1000");
     let exec = |program: &str| RunSpec { exec: vec![program.into()], ..spec.clone() };
     let cases = [
-        (exec("/no/such/program"), "/no/such/program does not exist"),
-        (exec("/var/tmp/not-executable"), "/var/tmp/not-executable is not executable"),
+        (exec("/no/such/program"), "/no/such/program: no such file"),
+        (exec("/var/tmp/not-executable"), "/var/tmp/not-executable: permission denied"),
         (exec("relative"), "not an absolute path"),
         (RunSpec { user: Some("nobody-at-all".into()), ..spec.clone() }, "user nobody-at-all is unknown"),
         (
             RunSpec { working_directory: Some("/no/such/folder".into()), ..spec.clone() },
             "working directory /no/such/folder",
         ),
-        (RunSpec { environment_file: Some("/no/such/env".into()), ..spec.clone() }, "systemd"),
+        (RunSpec { environment_file: Some("/no/such/env".into()), ..spec.clone() }, "/no/such/env"),
         (
             RunSpec { sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(), ..spec.clone() },
             "worker.sandbox.ProtectSytem",

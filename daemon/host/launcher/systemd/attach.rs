@@ -74,6 +74,8 @@ async fn read_one(
 }
 
 async fn read_all(tools: Tools, referenced: BTreeSet<ReplicaId>) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
+    // A PID 1 that has replaced itself may have forgotten.
+    tools.systemd.resubscribe().await?;
     let names = tools.systemd.list_units_by_patterns(&["reeve-*.service"]).await?;
     let reads: Vec<_> = futures_util::stream::iter(names)
         .map(|name| {

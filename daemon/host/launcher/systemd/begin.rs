@@ -57,12 +57,7 @@ impl Engine {
                 if !unit.loaded {
                     return nothing(op);
                 }
-                Box::pin(async move {
-                    if frozen {
-                        tools.systemd.thaw(&name).await?;
-                    }
-                    tools.clear(&name).await
-                })
+                Box::pin(async move { tools.forget(&name, frozen).await })
             }
             Op::Freeze(_) => Box::pin(async move { tools.freeze(&name).await }),
             Op::Thaw(_) if !frozen => return nothing(op),

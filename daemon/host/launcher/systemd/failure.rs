@@ -31,15 +31,13 @@ pub(super) fn setup(status: i32, spec: &RunSpec) -> String {
 fn program_problem(program: &str, user: &str) -> String {
     match fs::metadata(program) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            format!("program {program} does not exist")
+            format!("{program}: no such file or directory")
         }
-        Ok(meta) if meta.is_dir() => format!("program {program} is a directory"),
+        Ok(meta) if meta.is_dir() => format!("{program}: is a directory"),
         Ok(meta) if meta.permissions().mode() & 0o111 == 0 => {
-            format!("program {program} is not executable: permission denied")
+            format!("{program}: permission denied, it is not executable")
         }
-        _ => format!(
-            "program {program} cannot be executed by user {user}: permission denied, or its interpreter is missing"
-        ),
+        _ => format!("{program}: cannot be executed by user {user}: permission denied, or its interpreter is missing"),
     }
 }
 
@@ -76,7 +74,18 @@ fn code_name(status: i32) -> &'static str {
 }
 
 /// For a unit that failed without a process to blame.
-pub(super) fn result(result: &str) -> String {
+pub(super) fn result(result: &str, spec: &RunSpec) -> String {
+    // The only thing PID 1 itself reads for a unit.
+    if let Some(file) = spec.environment_file.as_deref().filter(|f| !f.starts_with('-'))
+        && let Err(error) = fs::File::open(file)
+    {
+        let why = if error.kind() == std::io::ErrorKind::NotFound {
+            "no such file or directory".to_owned()
+        } else {
+            error.to_string()
+        };
+        return format!("environment file {file}: {why}");
+    }
     match result {
         "resources" => "systemd had no resources to start it, or a setting is not possible here: see `systemctl status` of the unit".to_owned(),
         "timeout" => "the start timed out".to_owned(),
@@ -91,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_bad_program_is_named_with_the_reason() {
-        assert_eq!(program_problem("/no/such", "nobody"), "program /no/such does not exist");
-        assert_eq!(program_problem("/etc", "nobody"), "program /etc is a directory");
+        assert_eq!(program_problem("/no/such", "nobody"), "/no/such: no such file or directory");
+        assert_eq!(program_problem("/etc", "nobody"), "/etc: is a directory");
         assert!(program_problem("/etc/passwd", "nobody").contains("not executable"));
         assert!(program_problem("/bin/sh", "nobody").contains("user nobody"));
     }

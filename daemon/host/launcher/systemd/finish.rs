@@ -19,6 +19,12 @@ impl Engine {
         };
         unit.ours = true;
         let passing = unit.passing.take();
+        if let Some(rendered) = unit.next.take() {
+            // A start that was refused may have left the unit of before, or none.
+            unit.fingerprint = result.is_ok().then_some(rendered.fingerprint);
+            unit.limits = Some(rendered.limits);
+            unit.network = Some(rendered.network);
+        }
         let failed = match result {
             Err(error) => Some(error.to_string()),
             Ok(job) => verdict(unit, &job, &spec),
@@ -30,11 +36,6 @@ impl Engine {
             }
             unit.down = true;
             return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
-        }
-        if let Some(rendered) = unit.next.take() {
-            unit.fingerprint = Some(rendered.fingerprint);
-            unit.limits = Some(rendered.limits);
-            unit.network = Some(rendered.network);
         }
         unit.referenced = true;
         unit.cut = false;
@@ -116,7 +117,7 @@ fn verdict(unit: &Unit, job: &str, spec: &RunSpec) -> Option<String> {
         "failed" if new && code == 1 && failure::is_setup(status) => Some(failure::setup(status, spec)),
         // It was executed, and has ended before systemd could call the start done.
         "failed" if new && code != 0 => None,
-        "failed" => Some(failure::result(unit.part.result.as_deref().unwrap_or("?"))),
+        "failed" => Some(failure::result(unit.part.result.as_deref().unwrap_or("?"), spec)),
         _ if new && adopted => None,
         other => Some(format!("systemd's start job ended as {other:?}")),
     }

@@ -171,6 +171,14 @@ impl Tools {
         gone(self.systemd.unref_unit(unit).await)
     }
 
+    /// Gives the unit up, whatever it does.
+    pub async fn forget(&self, unit: &str, frozen: bool) -> Done<()> {
+        if frozen && let Err(error @ SystemdError::Lost(_)) = self.systemd.thaw(unit).await {
+            return Err(error);
+        }
+        self.clear(unit).await
+    }
+
     /// No dead-man restart.
     pub async fn disarm(&self, unit: &str) -> Done<()> {
         gone(self.job(self.systemd.stop_unit(unit).await).await).map(drop)

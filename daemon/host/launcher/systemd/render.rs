@@ -1,8 +1,9 @@
-//! From a [`RunSpec`] to the properties of its unit. Pure: the same specification gives the same unit.
+//! From a [`RunSpec`] to the properties of its unit: the same specification gives the same unit. The only thing looked
+//! at outside it is where credentials lie.
 
 use super::super::TeamLimits;
-use super::sandbox;
 use super::values::any_address;
+use super::{credentials, sandbox};
 use crate::bus::systemd1::{Property, Value};
 use crate::host::launcher::DEFAULT_USER;
 use crate::host::paths::Paths;
@@ -96,7 +97,7 @@ pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Re
     let mut all = lifecycle(spec)?;
     all.extend(identity(spec));
     all.extend(logging(spec));
-    all.extend(environment(spec, socket, paths));
+    all.extend(environment(spec, socket, paths)?);
     let network = network(spec)?;
     all.extend(confinement(spec, socket, paths)?);
     let mut hash = Sha256::new();
@@ -142,6 +143,8 @@ fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
         Property::new("KillSignal", spec.stop_signal),
         Property::new("TimeoutStopUSec", usec(spec.stop_timeout)),
         Property::new("OOMPolicy", "kill"),
+        // As from a shell, and on the direct launcher.
+        Property::new("IgnoreSIGPIPE", false),
     ])
 }
 
@@ -182,7 +185,7 @@ fn logging(spec: &RunSpec) -> Vec<Property> {
     ]
 }
 
-fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Property> {
+fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
     let mut list: Vec<String> = spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if let Some(socket) = socket {
         list.push(format!("NOTIFY_SOCKET={}", socket.display()));
@@ -199,15 +202,10 @@ fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Vec<Prop
         all.push(Property::new("EnvironmentFiles", Value::Files(vec![(file.to_owned(), missing)])));
     }
     if !spec.credentials.is_empty() {
-        // A name without a path is looked up in systemd's credential stores.
-        let source = |name: &String| {
-            let own = paths.etc.join("credentials").join(name);
-            let path = if own.exists() { own.display().to_string() } else { name.clone() };
-            (name.clone(), path)
-        };
-        all.push(Property::new("LoadCredential", Value::Pairs(spec.credentials.iter().map(source).collect())));
+        let sources = credentials::sources(&spec.credentials, paths)?;
+        all.push(Property::new("LoadCredential", Value::Pairs(sources)));
     }
-    all
+    Ok(all)
 }
 
 const NETWORK: [&str; 2] = ["IPAddressAllow", "IPAddressDeny"];

@@ -16,7 +16,7 @@ fn spec() -> RunSpec {
         group: None,
         environment: BTreeMap::from([("A".into(), "b c".into())]),
         environment_file: Some("-/etc/agents/env".into()),
-        credentials: vec!["api-key".into()],
+        credentials: vec![],
         working_directory: Some("/srv/agents".into()),
         limits: Resources { cpu_limit: Some(150), memory_limit: Some(1000), ..Resources::default() },
         policy: RestartPolicy::Always,

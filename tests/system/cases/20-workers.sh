@@ -51,7 +51,7 @@ TOML
 }
 
 replica() { # WORKER N FIELD
-    reevectl --json status "$1" | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1
+    { reevectl --json status "$1" || true; } | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1
 }
 restarts() { replica "$1" "${2:-1}" restarts; }
 state() { replica "$1" "${2:-1}" state; }

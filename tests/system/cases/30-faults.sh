@@ -2,7 +2,7 @@
 # Bad input and faults: each has an end, a cause and a record.
 
 last() { reevectl --json runs "$1" | jq -r ".[0].$2"; }
-replica() { reevectl --json status "$1" | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }
+replica() { { reevectl --json status "$1" || true; } | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }
 has_run() { reevectl --json runs "$1" | jq -e 'length > 0'; }
 cause_is() { [[ $(last "$1" cause) == "$2" ]]; }
 once() { # NAME EXEC…: a worker that is not restarted at once

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What an operator does: drain, pause, isolate, scale, roll, set, reload.
 
-replica() { reevectl --json status "$1" | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }
+replica() { { reevectl --json status "$1" || true; } | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }
 last() { reevectl --json runs "$1" | jq -r ".[0].$2"; }
 
 test_ord_06_drain_finishes_work_and_saves_state() {
@@ -19,7 +19,7 @@ save_state = ["/bin/sh", "-c", "ls /srv/drain >/srv/drain/saved"]
 TOML
     reload
     wait_running busy
-    reevectl --no-wait drain busy
+    reevectl drain --no-wait busy
     wait_for "it was told" test -e /srv/drain/notice
     wait_for "it is draining" equals draining replica busy 1 state
     assert_no_file /srv/drain/term
@@ -87,7 +87,7 @@ TOML
     wait_for "all are ready" has_ready rolling 3
     local before least=3 n
     before=$(fingerprint)
-    reevectl --no-wait restart --rolling rolling
+    reevectl restart --no-wait --rolling rolling
     local end=$((SECONDS + DEADLINE))
     until [[ $(comm -12 <(echo "$before" | sort) <(fingerprint | sort) | wc -l) == 0 ]] && has_ready rolling 3 >/dev/null; do
         ((SECONDS < end)) || fail "it did not end"

@@ -106,7 +106,7 @@ TOML
     reload
     kill -KILL "$(reeved_pid)"
     wait_for "ready although the daemon died in their start" has_ready slow 2
-    reevectl --no-wait drain slow
+    reevectl drain --no-wait slow
     wait_for "told" test -e /srv/mid/told
     kill -KILL "$(reeved_pid)"
     wait_for "reeved is back" reeved_up
@@ -114,7 +114,7 @@ TOML
     wait_for "the drain ends although the daemon died in it" no_workers
     assert_rc 0 reevectl start slow
     wait_for "ready again" has_ready slow 2
-    reevectl --no-wait stop slow
+    reevectl stop --no-wait slow
     kill -KILL "$(reeved_pid)"
     wait_for "reeved is back" reeved_up
     wait_for "the stop ends although the daemon died in it" no_workers

@@ -513,10 +513,7 @@ async fn memory_limit_ends_in_an_oom_kill(b: &mut Bench) -> Outcome {
     let reader = "mkfifo {folder}/fifo; { head -c 1 > /dev/null; echo $$ > {folder}/greedy; \
         exec sleep 1000; } < {folder}/fifo &";
     let greedy = "dd if=/dev/zero of={folder}/fifo bs=64M count=1";
-    for script in [
-        format!("{reader} exec {greedy}"),
-        format!("{reader} {greedy}; exit 0"),
-    ] {
+    for script in [format!("{reader} exec {greedy}"), format!("{reader} {greedy}; exit 0")] {
         let run = b.start(b.shell("web/1", &script)).await;
         b.text_of("greedy").await;
         let limits = Resources { memory_limit: Some(32 << 20), ..Resources::default() };

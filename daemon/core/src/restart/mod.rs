@@ -117,12 +117,16 @@ pub fn decide(
         }
         _ => {}
     }
+    if *cause == Cause::Unknown {
+        // Nobody saw it end: on `direct` it ended with the daemon. That is not held against it.
+        return Verdict::Restart { at: now.mono, reason: format!("{cause}; restart at once") };
+    }
     record.failures = record.failures.saturating_add(1);
     if let Some(wall) = retry_at.filter(|w| *w > now.wall) {
         let at = now.mono + Duration::from_micros(wall.0 - now.wall.0);
         return Verdict::Restart { at, reason: format!("{cause}; the worker asked to be tried later") };
     }
-    let counts = !matches!(cause, Cause::Clean | Cause::ExitCode(EX_TEMPFAIL) | Cause::Unknown);
+    let counts = !matches!(cause, Cause::Clean | Cause::ExitCode(EX_TEMPFAIL));
     if let (Some(cfg), true) = (&policy.breaker, counts) {
         let entry = record.breakers.entry(cause.word().to_owned()).or_default();
         if let Some(open) = breaker::fail(entry, cfg, now.wall, rng) {

@@ -109,6 +109,16 @@ fn policies() {
 }
 
 #[test]
+fn an_end_that_nobody_saw_is_not_held_against_it() {
+    let mut r = RestartRecord::default();
+    for i in 0..9 {
+        let v = go(&mut r, &policy(RestartPolicy::Always), &Cause::Unknown, 0, i);
+        assert!(matches!(v, Verdict::Restart { at: t, .. } if t == at(i).mono));
+    }
+    assert_eq!(r.failures, 0);
+}
+
+#[test]
 fn classify_table() {
     let info = |status, oom| ExitInfo { status, oom_kill: oom, peak_memory: None, at: Wall(0) };
     use ExitStatus::{Code, Signal, Unknown};

@@ -18,16 +18,17 @@ pub fn look(world: &mut World, listed: bool, effects: &[Effect]) {
         let below = picture.workers.values().filter(|w| highest.is_some_and(|h| w.order <= h));
         world.settled = below.map(|w| w.name.clone()).collect();
     }
+    world.settled.retain(|name| world.config.workers.contains_key(name));
     // One may become ready and another be taken out of rotation in the same event.
-    let turned = |id: &ReplicaId| {
-        effects.iter().any(|e| matches!(e, Effect::Append(r, RunEntry::Ready(true)) if r == id))
-    };
+    let turned =
+        |id: &ReplicaId| effects.iter().any(|e| matches!(e, Effect::Append(r, RunEntry::Ready(true)) if r == id));
     let was = |id: &ReplicaId| {
         let before = world.before.workers.get(&id.worker);
         before.is_some_and(|w| w.replicas.iter().any(|r| r.id == *id && r.ready))
     };
     let ready = |w: &&Arc<WorkerStatus>| {
-        w.wanted > 0 && w.replicas.iter().filter(|r| r.ready || turned(&r.id) || was(&r.id)).count() >= w.wanted as usize
+        w.wanted > 0
+            && w.replicas.iter().filter(|r| r.ready || turned(&r.id) || was(&r.id)).count() >= w.wanted as usize
     };
     for worker in picture.workers.values().filter(ready) {
         if !world.settled.contains(&worker.name) {
@@ -58,10 +59,13 @@ pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
     });
     let node = node.unwrap_or_else(|| Arc::new(world.store.node.clone()));
     // Out of rotation by itself; then it may be replaced as well.
-    let fell: BTreeSet<_> = effects.iter().filter_map(|e| match e {
-        Effect::Append(id, RunEntry::Ready(false)) => Some(id),
-        _ => None,
-    }).collect();
+    let fell: BTreeSet<_> = effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Append(id, RunEntry::Ready(false)) => Some(id),
+            _ => None,
+        })
+        .collect();
     let (before, after) = (Arc::clone(&world.before), core.snapshot());
     let replica = |picture: &Snapshot, id: &ReplicaId| {
         picture.workers.get(&id.worker)?.replicas.iter().find(|r| r.id == *id).cloned()
@@ -70,7 +74,8 @@ pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
         // Only what a rolling change itself takes out of rotation.
         let taken = |id: &&&ReplicaId| {
             let rolls = |r: &ReplicaStatus| {
-                r.reason.contains("its definition has changed") || (r.reason.contains("restarted") && r.state == "draining")
+                r.reason.contains("its definition has changed")
+                    || (r.reason.contains("restarted") && r.state == "draining")
             };
             id.worker == *name
                 && !world.store.node.replacing.contains_key(*id)
@@ -80,9 +85,8 @@ pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
         };
         let taken = leaving.iter().filter(taken).count();
         let Some(def) = world.config.workers.get(name).filter(|_| taken > 0) else { continue };
-        let missing = |r: &&Arc<ReplicaStatus>| {
-            !r.ready && !node.stopped.contains_key(&r.id) && r.id.index <= worker.wanted
-        };
+        let missing =
+            |r: &&Arc<ReplicaStatus>| !r.ready && !node.stopped.contains_key(&r.id) && r.id.index <= worker.wanted;
         let missing = after.workers.get(name).map_or(0, |w| w.replicas.iter().filter(missing).count()) - taken;
         if worker.wanted == after.workers.get(name).map_or(0, |w| w.wanted)
             && node.indices.is_empty()
@@ -179,7 +183,8 @@ fn trial(world: &mut World, id: &ReplicaId) -> Law {
     let Some(core) = &world.core else { return Ok(()) };
     for (cause, trial) in core.trials() {
         let waits = world.before.workers.get(&id.worker).and_then(|w| w.replicas.iter().find(|r| r.id == *id));
-        let held = waits.is_some_and(|r| r.holds.iter().any(|h| h.starts_with(&format!("mass crash ({cause}): waits"))));
+        let held =
+            waits.is_some_and(|r| r.holds.iter().any(|h| h.starts_with(&format!("mass crash ({cause}): waits"))));
         let known = world.trials.get(&cause).is_some_and(|t| t.as_ref() == Some(&trial));
         if held && known && !world.by_hand && trial != *id && core.live_run(&trial).is_some() {
             return Err(format!("{id} is started while {trial} is tried ({cause})"));
@@ -200,7 +205,10 @@ fn order(world: &mut World, id: &ReplicaId) -> Law {
         let stopped = |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id);
         let skipped = worker.wanted == 0 || worker.replicas.iter().all(|r| r.state == "done" || stopped(r));
         if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
-            return Err(format!("{id} (order {}) is started before {name} (order {}) was ready", def.order, lower.order));
+            return Err(format!(
+                "{id} (order {}) is started before {name} (order {}) was ready",
+                def.order, lower.order
+            ));
         }
     }
     Ok(())

@@ -947,7 +947,9 @@ fn short(event: &Event) -> String {
             let workers: Vec<_> = config.workers.values().map(|w| format!("{}×{}", w.name, w.replicas)).collect();
             format!("reloaded {}", workers.join(" "))
         }
-        Event::Command(request) => format!("command {:?}{}", request.command, if request.dry_run { " dry" } else { "" }),
+        Event::Command(request) => {
+            format!("command {:?}{}", request.command, if request.dry_run { " dry" } else { "" })
+        }
         other => format!("{other:?}"),
     }
 }

@@ -31,6 +31,8 @@ impl Core {
                 self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id, now));
             }
         }
+        let workers = &self.desired.workers;
+        self.settled.retain(|name| workers.contains_key(name));
         self.refresh_order();
         self.mark_all();
     }

@@ -18,6 +18,7 @@ pub fn look(world: &mut World, listed: bool, effects: &[Effect]) {
         let below = picture.workers.values().filter(|w| highest.is_some_and(|h| w.order <= h));
         world.settled = below.map(|w| w.name.clone()).collect();
     }
+    world.settled.retain(|name| world.config.workers.contains_key(name));
     // One may become ready and another be taken out of rotation in the same event.
     let turned =
         |id: &ReplicaId| effects.iter().any(|e| matches!(e, Effect::Append(r, RunEntry::Ready(true)) if r == id));

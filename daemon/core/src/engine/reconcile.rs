@@ -31,6 +31,8 @@ impl Core {
                 self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id, now));
             }
         }
+        let workers = &self.desired.workers;
+        self.settled.retain(|name| workers.contains_key(name));
         self.refresh_order();
         self.mark_all();
     }
@@ -287,14 +289,18 @@ impl Core {
         if after.ready as usize >= wanted && wanted > 0 && self.settled.insert(name.clone()) {
             self.look_settled(name);
         }
-        let rose = before.live == 0 && after.live > 0;
         let fell = before.live > 0 && after.live == 0;
-        if (rose || fell) && self.going_down.contains(name) {
-            if fell && self.settled.remove(name) {
+        if fell && self.going_down.contains(name) {
+            if self.settled.remove(name) {
                 self.look_settled(name);
             }
             if self.going_down.remove(name) {
                 self.wake(&On::HigherOrders);
+            }
+        } else if before.live == 0 && after.live > 0 && plan::off(&self.view(), id).is_some() {
+            // Found after its end was missed: it goes down again, and in its turn.
+            if let Some(order) = self.replicas.get(id).and_then(|r| self.newest_def(r)).map(|d| d.order) {
+                self.going_down.add(name, order);
             }
         }
         if fell || (before.ready == 0) != (after.ready == 0) {

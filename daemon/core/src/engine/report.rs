@@ -23,7 +23,7 @@ impl Core {
             }
             LauncherEvent::StartFailed { replica, token, error } => {
                 if self.expects(&replica, token) {
-                    self.start_failed(&replica, token, &error);
+                    self.fail_launch(&replica, &error);
                 }
             }
             LauncherEvent::Exited { replica, run, info } => self.exited(&replica, run, &info),
@@ -32,18 +32,6 @@ impl Core {
             LauncherEvent::Found(found) => self.found(found),
             LauncherEvent::ListComplete => self.list_complete(),
         }
-    }
-
-    /// It did not start; unless what stands in the way is a run of it, which is as good.
-    fn start_failed(&mut self, id: &ReplicaId, token: StartToken, error: &str) {
-        let meanwhile = self.replicas.get_mut(id).and_then(|r| r.meanwhile.take());
-        let Some((run, pid, cgroup)) = meanwhile else {
-            return self.fail_launch(id, error);
-        };
-        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
-            live.adopted = true;
-        }
-        self.started(id, token, run, pid.unwrap_or(0), cgroup);
     }
 
     fn expects(&self, id: &ReplicaId, token: StartToken) -> bool {
@@ -139,14 +127,24 @@ impl Core {
         self.judge_readiness(id);
     }
 
-    /// A start was given up.
+    /// A start has failed or was given up; unless what stands in its way is a run of it, which is as good.
     pub(super) fn fail_launch(&mut self, id: &ReplicaId, error: &str) {
-        if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
-            live.doom = match live.doom {
-                Doom::Requested => Doom::Requested,
-                _ => Doom::Condemned(Cause::StartFailed(error.to_owned())),
-            };
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
+        let meanwhile = replica.meanwhile.take();
+        let Some(live) = replica.live.as_mut() else {
+            return;
+        };
+        if let Some((run, pid, cgroup)) = meanwhile {
+            live.adopted = true;
+            let token = live.token;
+            return self.started(id, token, run, pid.unwrap_or(0), cgroup);
         }
+        live.doom = match live.doom {
+            Doom::Requested => Doom::Requested,
+            _ => Doom::Condemned(Cause::StartFailed(error.to_owned())),
+        };
         self.transition(id, Input::LaunchFailed, error);
     }
 
@@ -157,7 +155,7 @@ impl Core {
         if replica.strays.contains(&run) {
             return self.stray_ended(id, run, info);
         }
-        if replica.meanwhile.take_if(|(m, ..)| *m == run).is_some() {
+        if replica.run() != Some(run) && replica.meanwhile.take_if(|(m, ..)| *m == run).is_some() {
             return self.unsupervised(id, run, None, info);
         }
         if replica.expected.as_ref().is_some_and(|stored| stored.run == run) {

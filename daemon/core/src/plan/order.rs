@@ -23,8 +23,7 @@ impl GoingDown {
     ) -> Self {
         let mut this = Self::default();
         for (name, def) in going {
-            this.order.insert(name.clone(), def.order);
-            this.by_order.entry(def.order).or_default().insert(name.clone());
+            this.add(name, def.order);
         }
         if !this.order.is_empty() {
             for def in all {
@@ -34,6 +33,12 @@ impl GoingDown {
             }
         }
         this
+    }
+
+    /// It goes down too.
+    pub fn add(&mut self, name: &WorkerName, order: i32) {
+        self.order.insert(name.clone(), order);
+        self.by_order.entry(order).or_default().insert(name.clone());
     }
 
     /// Whether it is one of them.

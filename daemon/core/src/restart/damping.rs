@@ -87,8 +87,11 @@ impl Damping {
         Some((text, members))
     }
 
-    /// It is held as well.
+    /// It is held as well, unless it waits already for another cause.
     pub fn hold(&mut self, id: &ReplicaId, cause: &'static str) {
+        if self.open.values().any(|open| open.members.contains(id)) {
+            return;
+        }
         if let Some(open) = self.open.get_mut(cause) {
             open.members.insert(id.clone());
         }

@@ -10,13 +10,18 @@ use crate::bus::systemd1::{Systemd, SystemdError, UnitState};
 use futures_util::StreamExt;
 use reeve_core::{ExitInfo, LauncherEvent, ReplicaId, RunId};
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Readings under way at once.
 const READS_AT_ONCE: usize = 32;
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// A run of a unit that is gone, and what the journal says.
+pub(super) type Vanished = (ReplicaId, RunId, Vec<(RunId, ExitInfo)>);
 
 /// The absolute cgroup path, where there is a v2 hierarchy.
 pub(super) fn cgroup(below: &str) -> Option<String> {
@@ -190,7 +195,7 @@ impl Engine {
             (!heard_of && !unit.starting && !found.contains(replica)).then(|| replica.clone())
         };
         let gone: Vec<ReplicaId> = self.units.iter().filter_map(gone).collect();
-        gone.iter().for_each(|replica| self.removed(replica));
+        let vanished: Vec<_> = gone.iter().filter_map(|replica| self.vanish(replica)).collect();
         let mut questions = Vec::new();
         for (replica, state) in listed {
             let unit = self.units.entry(replica.clone()).or_default();
@@ -213,16 +218,26 @@ impl Engine {
             });
         }
         self.work.push(Box::pin(async move {
+            let vanished = futures_util::future::join_all(vanished).await;
             let answers = futures_util::future::join_all(questions).await;
-            Done::Answered(generation, answers)
+            Done::Answered(generation, vanished, answers)
         }));
     }
 
     /// The journal has answered: the core hears of every run.
-    pub(super) fn answered(&mut self, generation: u64, answers: Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>) {
+    pub(super) fn answered(
+        &mut self,
+        generation: u64,
+        vanished: Vec<Vanished>,
+        answers: Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>,
+    ) {
+        for (replica, run, missed) in vanished {
+            self.vanished(&replica, run, missed);
+        }
         if generation != self.generation {
             return;
         }
+        let listed: BTreeSet<ReplicaId> = answers.iter().map(|(replica, _)| replica.clone()).collect();
         for (replica, missed) in answers {
             let Some(unit) = self.units.get_mut(&replica) else {
                 continue;
@@ -250,6 +265,14 @@ impl Engine {
             events.into_iter().for_each(|event| self.send(event));
             self.changed(&replica);
         }
+        // Started since the list was read: not to be taken for lost.
+        let mut younger = Vec::new();
+        for (replica, unit) in self.units.iter_mut().filter(|(replica, _)| !listed.contains(*replica)) {
+            if let Some(run) = unit.run.filter(|run| unit.ours && unit.lives(run.id)) {
+                younger.push(LauncherEvent::Found(unit.found(replica, run.id, Vec::new())));
+            }
+        }
+        younger.into_iter().for_each(|event| self.send(event));
         self.wanted = false;
         self.send(LauncherEvent::ListComplete);
         if !self.open {
@@ -257,16 +280,21 @@ impl Engine {
         }
     }
 
-    /// The unit is gone with a run nobody saw end: the journal may know.
-    pub(super) fn look_for(&mut self, replica: &ReplicaId, run: RunId) {
-        let missed = (self.surroundings.missed)(MissedQuery {
-            replica: replica.clone(),
-            known: Some(run),
-            present: None,
-            restarts: 0,
-        });
+    /// A unit is gone. If nobody saw its run end, the journal may know.
+    pub(super) fn vanish(&mut self, replica: &ReplicaId) -> Option<Pin<Box<dyn Future<Output = Vanished> + Send>>> {
+        let unit = self.units.get_mut(replica)?;
+        unit.loaded = false;
+        unit.referenced = false;
+        unit.heard = self.heard;
+        if !unit.ours && unit.queue.is_empty() && !unit.busy {
+            self.units.remove(replica);
+            return None;
+        }
+        let run = unit.run.filter(|run| !run.over && !unit.starting)?.id;
+        let query = MissedQuery { replica: replica.clone(), known: Some(run), present: None, restarts: 0 };
+        let missed = (self.surroundings.missed)(query);
         let replica = replica.clone();
-        self.work.push(Box::pin(async move { Done::Vanished(replica, run, missed.await) }));
+        Some(Box::pin(async move { (replica, run, missed.await) }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The task that owns all units: takes commands, signals and finished operations one at a time, waits for none.
 
-use super::attach;
+use super::attach::{self, Vanished};
 use super::board::Board;
 use super::ops::{Op, Tools};
 use super::render;
@@ -39,9 +39,9 @@ pub(super) enum Done {
     /// All units have been read; with the generation and the number of the last signal when that began.
     Read(u64, u64, Result<Vec<(ReplicaId, UnitState)>, SystemdError>),
     /// The journal has said what each missed.
-    Answered(u64, Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>),
+    Answered(u64, Vec<Vanished>, Vec<(ReplicaId, Vec<(RunId, ExitInfo)>)>),
     /// A unit is gone; what the journal knows of its run.
-    Vanished(ReplicaId, RunId, Vec<(RunId, ExitInfo)>),
+    Vanished(Vanished),
     /// The bus is back.
     Linked(Box<Link>),
     /// It is still not there.
@@ -222,8 +222,8 @@ impl Engine {
                 }
             }
             Done::Read(generation, since, result) => self.read(generation, since, result),
-            Done::Answered(generation, answers) => self.answered(generation, answers),
-            Done::Vanished(replica, run, missed) => self.vanished(&replica, run, missed),
+            Done::Answered(generation, vanished, answers) => self.answered(generation, vanished, answers),
+            Done::Vanished((replica, run, missed)) => self.vanished(&replica, run, missed),
             Done::Linked(link) => self.linked(*link),
             Done::Away(why) => self.away(why),
             Done::Team(slice, Err(error)) => {
@@ -283,8 +283,9 @@ impl Engine {
             }
             SystemdEvent::UnitRemoved { unit: name } => {
                 self.board.unit_removed(&name);
-                if let Some(replica) = ReplicaId::from_unit(&name) {
-                    self.removed(&replica);
+                let question = ReplicaId::from_unit(&name).and_then(|replica| self.vanish(&replica));
+                if let Some(question) = question {
+                    self.work.push(Box::pin(async move { Done::Vanished(question.await) }));
                 }
             }
             SystemdEvent::Reloading(true) => self.reloading = true,
@@ -301,24 +302,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn removed(&mut self, replica: &ReplicaId) {
-        let Some(unit) = self.units.get_mut(replica) else {
-            return;
-        };
-        unit.loaded = false;
-        unit.referenced = false;
-        unit.heard = self.heard;
-        if !unit.ours && unit.queue.is_empty() && !unit.busy {
-            self.units.remove(replica);
-            return;
-        }
-        let gone = unit.run.filter(|run| !run.over && !unit.starting);
-        if let Some(run) = gone {
-            self.look_for(replica, run.id);
-        }
-    }
-
-    fn vanished(&mut self, replica: &ReplicaId, run: RunId, missed: Vec<(RunId, ExitInfo)>) {
+    /// The journal has said what it knows of a run whose unit is gone.
+    pub(super) fn vanished(&mut self, replica: &ReplicaId, run: RunId, missed: Vec<(RunId, ExitInfo)>) {
         let info = missed.into_iter().find(|(id, _)| *id == run);
         let info = info.map_or_else(unknown, |(_, info)| info);
         if let Some(unit) = self.units.get_mut(replica)

@@ -3,6 +3,11 @@
 //!
 //! `REEVE_SIM_SEEDS` says how many seeds are run (default 2000), `REEVE_SIM_FIRST` which is the first (default 1).
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the bans are the core's; the simulation runs it on threads and reads how many seeds to try"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
 
 mod config;

@@ -826,10 +826,10 @@ impl World {
                     unit.state = UnitState::None;
                     unit.journal.clear();
                 }
-            } else if let UnitState::Live(run) = std::mem::take(&mut unit.state) {
-                if let Some(r) = self.runs.get_mut(&run) {
-                    r.ended = Some(ExitInfo { status: ExitStatus::Signal(9), oom_kill: false, peak_memory: None, at });
-                }
+            } else if let UnitState::Live(run) = std::mem::take(&mut unit.state)
+                && let Some(r) = self.runs.get_mut(&run)
+            {
+                r.ended = Some(ExitInfo { status: ExitStatus::Signal(9), oom_kill: false, peak_memory: None, at });
             }
         }
         if !self.systemd {

@@ -16,7 +16,7 @@
 //! Condemned (watchdog, probe, readiness overdue) leads from any living state to Stopping; Kill to Killing. Stopping
 //! always ends: its deadline leads to Killing, and Killing repeats itself until the launcher reports the end.
 //!
-//! [`step`] only says which state comes next and what is to be done; [`crate::engine`] does it.
+//! [`step`] only says which state comes next and what is to be done; the engine does it.
 
 mod data;
 

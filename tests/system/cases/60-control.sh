@@ -53,7 +53,7 @@ test_sec_03_every_mutating_call_is_audited() {
     # A changed entry is named.
     systemctl stop reeved
     cp -a /var/lib/reeve/audit /tmp/audit.kept 2>/dev/null || cp -a /var/lib/reeve/audit.jsonl /tmp/audit.kept
-    sed -i '1s/restart/rEstart/;1s/success/sUccess/;1s/root/rOOt/' "$(find /var/lib/reeve -name 'audit*.jsonl' | sort | head -n 1)"
+    sed -i '1s/"uid":[0-9]*/"uid":4242/' "$(find /var/lib/reeve -name 'audit*.jsonl' | sort | head -n 1)"
     systemctl start reeved
     wait_for "reeved is back" reeved_up
     assert_rc 1 reevectl audit verify

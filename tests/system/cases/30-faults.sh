@@ -166,24 +166,24 @@ test_disk_full_and_torn_state() {
     systemctl stop reeved
     cp -a /var/lib/reeve /var/lib/reeve.kept
     mount -t tmpfs -o size=256k,mode=700 tmpfs /var/lib/reeve
+    trap 'systemctl stop reeved; umount -l /var/lib/reeve; rm -rf /var/lib/reeve.kept; systemctl start reeved' EXIT
     cp -a /var/lib/reeve.kept/. /var/lib/reeve/
     head -c 1M /dev/zero >/var/lib/reeve/ballast 2>/dev/null || true
     systemctl start reeved
     wait_for "reeved is up without room" reeved_up
     assert_eq "$before" "$(fingerprint)" "workers across a full disk"
-    local pid
-    pid=$(main_pid keeper)
-    kill -KILL "$pid"
-    wait_for "it heals without room for the record" differs "$pid" main_pid keeper
-    wait_for "the node says it is degraded" eval '[[ $(reevectl --json status | jq -r ".. | .state? // empty" | head -n 1) == degraded ]] || journal | grep -q "store"'
+    # The last page of a file may still have room: as many ends as it takes.
+    local pid kills=0
+    until journal | grep -q 'trouble: store'; do
+        ((++kills <= 25)) || fail "25 records found room on a full disk"
+        pid=$(main_pid keeper)
+        kill -KILL "$pid"
+        wait_for "it heals without room for the record" eval "is_running keeper && [[ \$(main_pid keeper) != $pid ]]"
+        assert_rc 0 reevectl reset keeper
+    done
     rm -f /var/lib/reeve/ballast
-    wait_for "the record was written once there was room" eval 'grep -q exited /var/lib/reeve/runs/keeper-1.log'
-    assert_eq signal "$(last keeper/1 cause)"
-    systemctl stop reeved
-    umount /var/lib/reeve
-    rm -rf /var/lib/reeve.kept
-    systemctl start reeved
-    wait_for "reeved is back" reeved_up
+    wait_for "the node is well again" eval "journal | grep -q 'store works again'"
+    assert_eq "$kills" "$(reevectl --json runs keeper/1 | jq '[.[] | select(.signal == 9)] | length')" "no record is lost"
 }
 
 test_two_daemons_on_one_state_directory() {
@@ -196,14 +196,19 @@ test_clock_step_of_an_hour() {
     worker probed <<'TOML'
 [worker]
 exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+[worker.probe.readiness]
+http = "http://127.0.0.1:{port}/"
+initial_delay = "0s"
+period = "2s"
+timeout = "2s"
 [worker.probe.liveness]
 http = "http://127.0.0.1:{port}/"
 initial_delay = "1s"
-period = "2s"
-timeout = "2s"
+period = "5s"
+timeout = "5s"
 TOML
     reload
-    wait_for "it runs" has_ready probed 1
+    wait_for "it is ready" has_ready probed 1
     local before now
     before=$(fingerprint)
     now=$(date +%s)

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # Workers this project did not write: an HTTP server, a database, a broker, a shell loop.
 
 foreign_workers() {

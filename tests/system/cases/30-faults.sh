@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # Bad input and faults: each has an end, a cause and a record.
 
 last() { reevectl --json runs "$1" | jq -r ".[0].$2"; }

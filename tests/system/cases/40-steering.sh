@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # What an operator does: drain, pause, isolate, scale, roll, set, reload.
 
 replica() { { reevectl --json status "$1" || true; } | jq -r --argjson n "$2" ".. | objects | select(.index? == \$n) | .$3" | head -n 1; }

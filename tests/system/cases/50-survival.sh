@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # Nothing that happens to reeved, to the bus or to PID 1 touches a worker, and no end is lost.
 
 ROUNDS=${REEVE_ROUNDS:-20}

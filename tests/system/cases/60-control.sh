@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # The bus: objects, levels, audit; reevectl's exit codes; systemd's view of us.
 
 as_nobody() { setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"; }

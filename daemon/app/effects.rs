@@ -68,13 +68,13 @@ impl App {
         let replica = spec.replica.clone();
         let user = spec.user.as_deref().or_else(|| self.default_user());
         self.specs.insert(replica.clone(), Arc::clone(&spec));
-        let socket = self.notify.bind(&replica).and_then(|path| {
-            self.notify.set_user(&replica, crate::host::users::uid_of(user));
-            self.notify.discard(&replica);
-            Ok(path)
-        });
-        match socket {
-            Ok(path) => self.launcher.start(token, spec, Some(path)),
+        match self.notify.bind(&replica) {
+            Ok(path) => {
+                self.notify.set_user(&replica, crate::host::users::uid_of(user));
+                // What still waits there was said by an earlier run.
+                self.notify.discard(&replica);
+                self.launcher.start(token, spec, Some(path));
+            }
             Err(error) => {
                 let error = format!("its notify socket cannot be made: {error}");
                 self.queue.push_back(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }));

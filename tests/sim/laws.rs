@@ -202,7 +202,8 @@ fn order(world: &mut World, id: &ReplicaId) -> Law {
     let picture = core.snapshot();
     for (name, worker) in &picture.workers {
         let Some(lower) = world.config.workers.get(name).filter(|l| l.order < def.order) else { continue };
-        let stopped = |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id);
+        let stopped =
+            |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id) || r.reason.contains("scaled to");
         let skipped = worker.wanted == 0 || worker.replicas.iter().all(|r| r.state == "done" || stopped(r));
         if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
             return Err(format!(

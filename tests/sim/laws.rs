@@ -162,7 +162,10 @@ pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
     }
     let Some(snapshot) = world.core.as_mut().map(Core::snapshot) else { return Ok(()) };
     for name in &def.depends_on {
-        let done = snapshot.workers.get(name).is_some_and(|w| w.replicas.iter().all(|r| r.state == "done"));
+        let done = snapshot
+            .workers
+            .get(name)
+            .is_some_and(|w| w.replicas.iter().all(|r| r.state == "done" || r.reason.contains("scaled to")));
         if snapshot.workers.get(name).is_none_or(|w| !w.replicas.iter().any(|r| r.ready)) && !done {
             return wrong(&format!("{name} is not ready"));
         }

@@ -70,6 +70,9 @@ impl Core {
             return;
         };
         if replica.strays.contains(&found.run) {
+            if let Some(info) = found.ended {
+                self.stray_ended(&id, found.run, &info);
+            }
             return;
         }
         let recorded = self.written.get(&id).copied();

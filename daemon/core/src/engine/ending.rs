@@ -6,7 +6,8 @@ use crate::exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
 use crate::ids::{ReplicaId, RunId};
 use crate::notice::Kind;
 use crate::persist::RunEntry;
-use crate::replica::Live;
+use crate::plan::On;
+use crate::replica::{Live, Replica};
 use crate::restart::{self, Doom, Verdict};
 use crate::time::Wall;
 use crate::timers::Timer;
@@ -175,6 +176,9 @@ impl Core {
         self.damp(id, cause);
         self.team_failed(id, cause);
         self.look_settled(&id.worker);
+        if self.replicas.get(id).is_some_and(Replica::is_done) {
+            self.wake(&On::Worker(id.worker.clone()));
+        }
         self.mark(id);
     }
 

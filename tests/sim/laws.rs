@@ -162,7 +162,10 @@ pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
     }
     let Some(snapshot) = world.core.as_mut().map(Core::snapshot) else { return Ok(()) };
     for name in &def.depends_on {
-        let done = snapshot.workers.get(name).is_some_and(|w| w.replicas.iter().all(|r| r.state == "done"));
+        let done = snapshot
+            .workers
+            .get(name)
+            .is_some_and(|w| w.replicas.iter().all(|r| r.state == "done" || r.reason.contains("scaled to")));
         if snapshot.workers.get(name).is_none_or(|w| !w.replicas.iter().any(|r| r.ready)) && !done {
             return wrong(&format!("{name} is not ready"));
         }
@@ -202,7 +205,8 @@ fn order(world: &mut World, id: &ReplicaId) -> Law {
     let picture = core.snapshot();
     for (name, worker) in &picture.workers {
         let Some(lower) = world.config.workers.get(name).filter(|l| l.order < def.order) else { continue };
-        let stopped = |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id);
+        let stopped =
+            |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id) || r.reason.contains("scaled to");
         let skipped = worker.wanted == 0 || worker.replicas.iter().all(|r| r.state == "done" || stopped(r));
         if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
             return Err(format!(

@@ -661,6 +661,8 @@ impl World {
         let unit = self.unit(&id);
         unit.state = UnitState::Ended(run, info.clone());
         unit.journal.push((run, info.clone()));
+        // A start that was asked for comes before the dead-man's.
+        let dead_man = dead_man.filter(|_| !unit.starting);
         unit.armed = dead_man.is_some();
         unit.reported = None;
         if let Some(span) = dead_man {
@@ -755,11 +757,7 @@ impl World {
             }
             _ => Vec::new(),
         };
-        for known in missed.iter().map(|(r, _)| *r).chain([run]) {
-            if let Some(r) = self.runs.get_mut(&known) {
-                r.known = true;
-            }
-        }
+        let spoken: Vec<RunId> = missed.iter().map(|(r, _)| *r).chain([run]).collect();
         let frozen = self.runs.get(&run).is_some_and(|r| r.frozen);
         if let Some(r) = self.runs.get_mut(&run) {
             r.told = true;
@@ -767,7 +765,16 @@ impl World {
         let pid = ended.is_none().then_some(7);
         let found =
             Found { replica: id.clone(), run, pid, cgroup: None, ended, frozen, missed, started: Some(started) };
-        self.tell(Event::Launcher(LauncherEvent::Found(found)))
+        let epoch = self.epoch;
+        self.tell(Event::Launcher(LauncherEvent::Found(found)))?;
+        if self.epoch == epoch {
+            for run in spoken {
+                if let Some(r) = self.runs.get_mut(&run) {
+                    r.known = true;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn list(&mut self) -> Law {

@@ -4,7 +4,7 @@ use super::{Core, Phase, spec};
 use crate::config::Resources;
 use crate::effect::Effect;
 use crate::event::Found;
-use crate::exit::{Cause, ExitInfo, ExitStatus};
+use crate::exit::{ExitInfo, ExitStatus};
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::{Kind, Notice};
 use crate::persist::{LiveRun, Restored, RunEntry};
@@ -23,11 +23,13 @@ impl Core {
             let mut replica = Replica::new(id.clone(), self.now);
             replica.not_before = self.restored_wait(&history.restart);
             replica.crash_loop = history.restart.breakers.values().any(|b| b.open_until.is_some() || b.half_open);
-            let ended_by_itself = history.last_exit.as_ref().is_some_and(|e| e.cause != Cause::Operator);
-            replica.resumes = history.restart.parked.is_none() && ended_by_itself;
+            let books = &history.restart;
+            replica.resumes = books.parked.is_none() && (books.failures > 0 || !books.breakers.is_empty());
             replica.restart = history.restart;
             replica.port = history.port;
-            replica.written = history.last_exit.as_ref().map(|e| e.run);
+            if let Some(exit) = &history.last_exit {
+                self.written.insert(id.clone(), exit.run);
+            }
             replica.last_exit = history.last_exit;
             replica.expected = history.live;
             replica.def = self.config.workers.get(&id.worker).cloned();
@@ -68,13 +70,17 @@ impl Core {
             return;
         };
         if replica.strays.contains(&found.run) {
-            return;
-        }
-        if matches!(replica.state, State::Launching | State::Aborting) {
-            if found.ended.is_none() {
-                replica.meanwhile = Some((found.run, found.pid, found.cgroup));
+            if let Some(info) = found.ended {
+                self.stray_ended(&id, found.run, &info);
             }
             return;
+        }
+        let recorded = self.written.get(&id).copied();
+        if matches!(replica.state, State::Launching | State::Aborting) {
+            if found.ended.is_none() {
+                replica.meanwhile = Some((found.run, found.pid, found.cgroup.clone()));
+            }
+            return self.record_missed(&id, &found, None, recorded);
         }
         if replica.run() == Some(found.run) {
             return match found.ended {
@@ -82,7 +88,6 @@ impl Core {
                 None => self.found_frozen(&id, found.run, found.frozen),
             };
         }
-        let recorded = replica.written;
         if found.ended.is_some() && recorded == Some(found.run) {
             return self.arm_now(&id);
         }
@@ -285,6 +290,7 @@ impl Core {
                 self.end_unseen(&id, unknown(self.now.wall));
             }
         }
+        self.listed = true;
         if self.phase == Phase::Attaching {
             self.phase = Phase::Running;
             self.phase_since = self.now;

@@ -46,7 +46,8 @@ impl Core {
             }
             match plan::decide(&self.view(), id, self.now.mono) {
                 Decision::Act(action, reason) => {
-                    return wrong(&format!("{} was left undone: {reason}", action.word()));
+                    let known = &replica.waits;
+                    return wrong(&format!("{} was left undone: {reason}; it waits for {known:?}", action.word()));
                 }
                 // It may be known to wait for a later gate while an earlier one has shut again: when the later one
                 // opens it is looked at, and then waits for the earlier one.

@@ -6,7 +6,8 @@ use crate::exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
 use crate::ids::{ReplicaId, RunId};
 use crate::notice::Kind;
 use crate::persist::RunEntry;
-use crate::replica::Live;
+use crate::plan::On;
+use crate::replica::{Live, Replica};
 use crate::restart::{self, Doom, Verdict};
 use crate::time::Wall;
 use crate::timers::Timer;
@@ -49,10 +50,10 @@ impl Core {
         }
         let started = live.run.map(|_| live.started.wall);
         let record = self.record(id, run, started, &info, cause.clone(), true, text.clone());
-        let before = self.replicas.get(id).and_then(|r| r.written);
+        let before = self.written.get(id).copied();
         self.keep_record(id, record);
-        if let Some(replica) = self.replicas.get_mut(id).filter(|_| live.run.is_none()) {
-            replica.written = before;
+        if let Some(before) = before.filter(|_| live.run.is_none()) {
+            self.written.insert(id.clone(), before);
         }
         self.follow(id, &live, &cause, &text);
     }
@@ -111,8 +112,8 @@ impl Core {
 
     /// D8: the record is written before anything that could erase the status.
     pub(super) fn keep_record(&mut self, id: &ReplicaId, record: ExitRecord) {
+        self.written.insert(id.clone(), record.run);
         if let Some(replica) = self.replicas.get_mut(id) {
-            replica.written = Some(record.run);
             replica.last_exit = Some(record.clone());
         }
         self.emit(Effect::Record(record));
@@ -175,6 +176,9 @@ impl Core {
         self.damp(id, cause);
         self.team_failed(id, cause);
         self.look_settled(&id.worker);
+        if self.replicas.get(id).is_some_and(Replica::is_done) {
+            self.wake(&On::Worker(id.worker.clone()));
+        }
         self.mark(id);
     }
 

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::ids::{OperationId, ReplicaId, TeamName, WorkerName};
+use crate::ids::{OperationId, ReplicaId, RunId, TeamName, WorkerName};
 use crate::notice::{Kind, Notice};
 use crate::persist::{NodeRecord, Restored, RunEntry};
 use crate::plan::{self, Action, Decision, GoingDown, Tally, View};
@@ -90,6 +90,9 @@ pub struct Core {
     phase: Phase,
     phase_since: Now,
     replicas: BTreeMap<ReplicaId, Replica>,
+    /// The newest run of each replica of which a record was written, over its being forgotten. A start that failed has a
+    /// record and was no run.
+    written: BTreeMap<ReplicaId, RunId>,
     tally: BTreeMap<WorkerName, Tally>,
     live: u32,
     going_down: GoingDown,
@@ -104,7 +107,9 @@ pub struct Core {
     holds: BTreeMap<u64, (String, String)>,
     components: BTreeMap<&'static str, String>,
     seen: BTreeSet<ReplicaId>,
+    /// To be decided about; those that run first, so that nobody starts on the strength of one that has to go.
     dirty: BTreeSet<ReplicaId>,
+    urgent: BTreeSet<ReplicaId>,
     waiting: Waiting,
     next_turn: Option<Mono>,
     touched: BTreeSet<ReplicaId>,
@@ -117,6 +122,7 @@ pub struct Core {
     exit_info: Option<crate::exit::ExitInfo>,
     hurry: bool,
     drained_said: bool,
+    listed: bool,
     exited: bool,
     now: Now,
     out: Vec<Effect>,
@@ -137,6 +143,7 @@ impl Core {
             phase: Phase::Attaching,
             phase_since: now,
             replicas: BTreeMap::new(),
+            written: BTreeMap::new(),
             tally: BTreeMap::new(),
             live: 0,
             going_down: GoingDown::default(),
@@ -150,6 +157,7 @@ impl Core {
             components: BTreeMap::new(),
             seen: BTreeSet::new(),
             dirty: BTreeSet::new(),
+            urgent: BTreeSet::new(),
             waiting: Waiting::default(),
             next_turn: None,
             touched: BTreeSet::new(),
@@ -162,6 +170,7 @@ impl Core {
             exit_info: None,
             hurry: false,
             drained_said: restored.node.drained.is_some(),
+            listed: false,
             exited: false,
             now,
             out: Vec::new(),

@@ -289,7 +289,8 @@ impl Core {
         let Phase::Ending { workers } = self.phase else {
             return;
         };
-        if !self.exited && (!workers || self.live == 0) {
+        let down = self.live == 0 && (self.listed || self.hurry);
+        if !self.exited && (!workers || down) {
             self.exited = true;
             self.emit(Effect::Exit);
         }

@@ -116,6 +116,7 @@ impl Core {
 
     fn mark_all(&mut self) {
         self.dirty = self.replicas.keys().cloned().collect();
+        self.urgent = self.replicas.values().filter(|r| r.state.is_live()).map(|r| r.id.clone()).collect();
         self.touched.extend(self.dirty.iter().cloned());
         self.stale_views.extend(self.desired.workers.keys().cloned());
         self.stale_views.extend(self.replicas.keys().map(|id| id.worker.clone()));
@@ -141,7 +142,7 @@ impl Core {
     /// Decides about every dirty replica, and carries it out, until nothing is left to decide.
     pub(super) fn reconcile(&mut self) {
         loop {
-            while let Some(id) = self.dirty.pop_first() {
+            while let Some(id) = self.urgent.pop_first().or_else(|| self.dirty.pop_first()) {
                 self.settle_on(&id);
             }
             if self.bucket.ready_at(self.now.mono) > self.now.mono {
@@ -309,7 +310,7 @@ impl Core {
         if now.ready {
             self.wake(&On::Rolling(name.clone()));
         }
-        if !now.live
+        if now.live != was.live
             && let Some(worker) = self.desired.workers.get(name)
         {
             self.wake(&On::Team(worker.def.team.clone()));

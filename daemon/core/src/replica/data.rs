@@ -43,8 +43,6 @@ pub struct Replica {
     pub port_asked: bool,
     /// Newest end.
     pub last_exit: Option<ExitRecord>,
-    /// The newest run of which a record was written. A start that failed has a record and was no run.
-    pub written: Option<RunId>,
     /// Definition of the present or last run, to stop it in its order after the definition is gone.
     pub def: Option<Arc<Worker>>,
     /// What is in the way, as `plan` last said.
@@ -210,7 +208,6 @@ impl Replica {
             port: None,
             port_asked: false,
             last_exit: None,
-            written: None,
             def: None,
             waits: None,
             waits_to_start: false,

@@ -96,6 +96,9 @@ impl Core {
     /// What was held against it is forgiven: somebody asks for it.
     fn clear_faults(&mut self, id: &ReplicaId, why: &str) {
         self.leave_damping(id);
+        if let Some(team) = self.desired.workers.get(&id.worker).map(|w| w.def.team.clone()) {
+            self.wake(&On::Team(team));
+        }
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
@@ -114,9 +117,6 @@ impl Core {
         let books = replica.restart.clone();
         self.append(id, RunEntry::Restart(books));
         self.look_settled(&id.worker);
-        if let Some(team) = self.desired.workers.get(&id.worker).map(|w| w.def.team.clone()) {
-            self.wake(&On::Team(team));
-        }
     }
 
     pub(super) fn reset(&mut self, request: &CommandRequest, target: &Target, why: &str) -> Answer {

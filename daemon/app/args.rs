@@ -25,7 +25,7 @@ pub struct Cli {
     /// Where to answer: system (default), session, private (default with --root), or a D-Bus address
     #[arg(long, value_name = "BUS")]
     pub bus: Option<String>,
-    /// How workers are run; overrides [launcher] kind
+    /// How workers are run; overrides `[launcher] kind`
     #[arg(long, value_name = "KIND", value_enum)]
     pub launcher: Option<Launcher>,
     /// Check the configuration, print every mistake with file, line and key, and exit with 0 or 78

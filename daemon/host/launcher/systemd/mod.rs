@@ -1,6 +1,6 @@
 //! Runs as transient service units: they outlive reeved, and systemd restarts them when reeved is dead.
 //!
-//! - [`unit`]: what PID 1 last said of one unit and what the core has been told of it;
+//! - [`mod@unit`]: what PID 1 last said of one unit and what the core has been told of it;
 //! - [`engine`]: the one task that owns the units; takes commands, signals and finished operations; [`begin`] and
 //!   [`finish`] are the two ends of an operation;
 //! - [`attach`]: finding units after a start, a loss of the bus, a daemon-reexec;

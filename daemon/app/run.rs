@@ -189,6 +189,13 @@ impl App {
     /// One event through the core, and all that follows from it at once.
     pub(super) fn turn(&mut self, event: Event) {
         let listed = matches!(event, Event::Launcher(LauncherEvent::ListComplete));
+        if let Event::Launcher(LauncherEvent::Found(found)) = &event
+            && let Err(error) = self.notify.bind(&found.replica)
+        {
+            // A run that began just before the last daemon died stands in no record; what it has said waits in its
+            // socket all the same.
+            tracing::warn!(replica = %found.replica, %error, "a notify socket could not be bound again");
+        }
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
             let effects = self.core.handle(event, Clock::now());

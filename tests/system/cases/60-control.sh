@@ -72,12 +72,8 @@ test_exit_codes_of_reevectl() {
     assert_rc 5 reevectl stop no-such-worker
     assert_contains no-such-worker "$OUT"
     assert_rc 0 reevectl status e
-    systemctl stop reeved
-    systemctl mask --runtime reeved >/dev/null 2>&1
-    assert_rc 3 reevectl list
-    systemctl unmask --runtime reeved >/dev/null 2>&1
-    systemctl start reeved
-    wait_for "reeved is back" reeved_up
+    # The bus would start a stopped daemon; a root of its own has none.
+    assert_rc 3 reevectl --root /nonexistent list
 }
 
 test_the_unit_is_a_good_citizen() {

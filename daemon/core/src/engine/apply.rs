@@ -31,14 +31,22 @@ impl Core {
             Action::Start => {
                 self.transition(id, Input::Start, reason);
             }
-            Action::Stop => self.end_run(id, Input::Stop, reason),
-            Action::Drain => self.end_run(id, Input::Drain, reason),
-            Action::Replace { drain: true } => {
-                self.node.replacing.insert(id.clone(), reason.to_owned());
-                self.persist();
-                self.end_run(id, Input::Drain, reason);
+            Action::Stop => {
+                // Down only to come up again with its team.
+                if self.failing(id) {
+                    self.start_because(id, reason);
+                }
+                self.end_run(id, Input::Stop, reason);
             }
-            Action::Replace { drain: false } => self.end_run(id, Input::Stop, reason),
+            Action::Drain => self.end_run(id, Input::Drain, reason),
+            Action::Replace { drain } => {
+                self.start_because(id, reason);
+                if drain {
+                    self.node.replacing.insert(id.clone(), reason.to_owned());
+                    self.persist();
+                }
+                self.end_run(id, if drain { Input::Drain } else { Input::Stop }, reason);
+            }
             Action::SetLimits(limits) => {
                 let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
                     return;
@@ -81,6 +89,13 @@ impl Core {
                 }
                 self.emit(Effect::Forget(id.clone()));
             }
+        }
+    }
+
+    /// What its next start will be put down to.
+    pub(super) fn start_because(&mut self, id: &ReplicaId, reason: &str) {
+        if let Some(replica) = self.replicas.get_mut(id) {
+            reason.clone_into(&mut replica.start_reason);
         }
     }
 

@@ -263,8 +263,10 @@ impl Core {
             self.set_state(id, State::Paused);
             self.clear_health_timers(id);
         }
-        let text = if fresh { "started by systemd while reeved was away" } else { "it has run on" };
-        self.notice(Kind::WorkerAdopted, id, text);
+        // That a run goes on is no news; how many do stands in the entry of the daemon's start.
+        if fresh {
+            self.notice(Kind::WorkerAdopted, id, "started by systemd while reeved was away");
+        }
     }
 
     /// The list is complete: what was stored or known and is not there has ended.

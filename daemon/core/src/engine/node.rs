@@ -132,6 +132,7 @@ impl Core {
             replica.restart.breakers.clear();
             replica.not_before = None;
             replica.crash_loop = false;
+            replica.start_reason = "its definition has changed".into();
             let books = replica.restart.clone();
             self.append(id, RunEntry::Restart(books));
             self.leave_damping(id);

@@ -204,7 +204,7 @@ impl Core {
     }
 
     /// Its team goes down only to come up again.
-    fn failing(&self, id: &ReplicaId) -> bool {
+    pub(super) fn failing(&self, id: &ReplicaId) -> bool {
         self.desired.workers.get(&id.worker).is_some_and(|w| self.failing_teams.contains_key(&w.def.team))
             && !self.desired.stopped.contains_key(id)
             && self.desired.all_off.is_none()

@@ -43,6 +43,7 @@ impl Core {
         }
         self.node.drained = None;
         let text = format!("undrained by {}", request.by);
+        ids.iter().for_each(|id| self.start_because(id, &text));
         self.emit(Effect::Notice(Notice::node(Kind::NodeUndrained, text)));
         let operation = self.begin_operation(request, "undrain node".into(), Goal::Up, &ids);
         self.decided(Accepted::Operation(operation))

@@ -270,7 +270,7 @@ mod tests {
             cpu_request: Some(200),
             cpu_limit: Some(450),
             memory_request: Some(1000),
-            memory_limit: Some(10_000),
+            memory_limit: Some(1 << 30),
             tasks_max: Some(9),
             ..Resources::default()
         };
@@ -278,6 +278,6 @@ mod tests {
         assert_eq!(problem, "tasks_max: no pids controller here");
         let read = |f: &str| fs::read_to_string(folder.path().join(f)).unwrap();
         let got = files.map(read);
-        assert_eq!(got, ["10000", "9000", "1000", "450000 100000", "200"]);
+        assert_eq!(got, ["1073741824", "966367638", "1000", "450000 100000", "200"]);
     }
 }

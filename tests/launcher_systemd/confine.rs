@@ -22,13 +22,13 @@ async fn limits_hold_and_change_live() {
     let mut rig = Rig::new().await;
     let mut spec = worker("limited", "exec sleep 1000");
     spec.limits =
-        Resources { cpu_limit: Some(50), memory_limit: Some(100 * MIB), tasks_max: Some(7), ..Resources::default() };
+        Resources { cpu_limit: Some(50), memory_limit: Some(300 * MIB), tasks_max: Some(7), ..Resources::default() };
     let replica = spec.replica.clone();
     let (run, pid) = rig.start(&spec).await;
     let cgroup = format!("/sys/fs/cgroup{}", sh(&format!("cut -d: -f3 /proc/{pid}/cgroup")));
     let read = |file: &str| sh(&format!("cat '{cgroup}/{file}'"));
-    assert_eq!(read("memory.max"), (100 * MIB).to_string());
-    assert_eq!(read("memory.high"), (90 * MIB).to_string());
+    assert_eq!(read("memory.max"), (300 * MIB).to_string());
+    assert_eq!(read("memory.high"), (270 * MIB).to_string());
     assert_eq!(read("pids.max"), "7");
     assert_eq!(read("cpu.max"), "50000 100000");
     rig.launcher.set_limits(&replica, run, Resources { memory_limit: Some(200 * MIB), ..Resources::default() });
@@ -42,7 +42,7 @@ async fn limits_hold_and_change_live() {
     sh(&format!("kill -9 {pid}"));
     rig.ended(&replica, run).await;
     rig.start(&spec).await;
-    assert_eq!(read("memory.max"), (100 * MIB).to_string());
+    assert_eq!(read("memory.max"), (300 * MIB).to_string());
     assert_eq!(read("pids.max"), "7");
     rig.clean().await;
 }

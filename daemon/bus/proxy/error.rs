@@ -52,6 +52,8 @@ impl CallError {
                 match name.strip_prefix(OURS) {
                     Some("NotAuthorized") => CallError::NotAuthorized { action, text },
                     Some(short) => CallError::Refused { name: short.to_owned(), text: or_name(text, short) },
+                    // The bus asked systemd to start the daemon, and that failed.
+                    None if name.starts_with("org.freedesktop.systemd1.") => unreachable(or_name(text, &name)),
                     None => CallError::Refused { name: name.to_string(), text: or_name(text, &name) },
                 }
             }

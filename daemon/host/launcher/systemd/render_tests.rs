@@ -73,7 +73,9 @@ fn limits_are_in_systemds_units() {
     let unit = rendered(&spec());
     assert_eq!(value(&unit, "CPUQuotaPerSecUSec"), Some(1_500_000u64.into()));
     assert_eq!(value(&unit, "MemoryMax"), Some(1000u64.into()));
-    assert_eq!(value(&unit, "MemoryHigh"), Some(900u64.into()));
+    assert_eq!(value(&unit, "MemoryHigh"), None, "too small a limit to be slowed below it");
+    let roomy = RunSpec { limits: Resources { memory_limit: Some(1 << 30), ..spec().limits }, ..spec() };
+    assert_eq!(value(&rendered(&roomy), "MemoryHigh"), Some(966_367_638u64.into()));
     assert_eq!(value(&unit, "TasksMax"), None);
 }
 

@@ -172,7 +172,7 @@ pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
         }
     }
     if snapshot.node.cordoned.is_some() && snapshot.workers.get(&id.worker).is_none_or(|w| w.restarts == 0) {
-        let lived = world.runs.values().any(|r| r.id == *id);
+        let lived = world.units.contains_key(id);
         if !lived {
             return wrong("the node is cordoned");
         }

@@ -253,6 +253,12 @@ impl Core {
             if replica.def.is_none() {
                 replica.def = self.config.workers.get(&id.worker).cloned();
             }
+            // It runs, so it is neither parked nor done.
+            if replica.restart.parked.take().is_some() {
+                let books = replica.restart.clone();
+                self.append(id, RunEntry::Restart(books));
+                self.look_settled(&id.worker);
+            }
         }
         self.timers.clear(id, Timer::Disarm);
         if fresh {

@@ -127,7 +127,7 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        replica.armed = Some(now.mono + dead_man / 2);
+        replica.armed = replica.strays.is_empty().then(|| now.mono + dead_man / 2);
         let wish = replica.wish.clone();
         let Some(def) = self.desired.workers.get(&id.worker).map(|w| w.def.clone()).or_else(|| replica.def.clone())
         else {

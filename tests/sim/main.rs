@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
 
 mod config;
+mod cost;
 mod laws;
 mod script;
 mod store;

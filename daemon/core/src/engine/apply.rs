@@ -117,13 +117,13 @@ impl Core {
         }
         self.next_token += 1;
         let token = StartToken(self.next_token);
-        let Some(worker) = self.desired.workers.get(&id.worker).cloned() else {
+        let Some(worker) = self.desired.workers.get(&id.worker) else {
             return;
         };
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        let spec = super::spec::build(&worker, id, replica.port, &self.site, &self.config);
+        let spec = super::spec::build(worker, id, replica.port, &self.site, &self.config);
         replica.restart.breakers.values_mut().for_each(breaker::try_once);
         replica.def = Some(worker.def.clone());
         replica.not_before = None;

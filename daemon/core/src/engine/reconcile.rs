@@ -90,8 +90,11 @@ impl Core {
         let key = (order, name.clone());
         if self.is_unsettled(name) {
             self.unsettled.insert(key);
-        } else if self.unsettled.remove(&key) && self.unsettled.first().map(|(order, _)| *order) != lowest {
-            self.wake(&On::LowerOrders);
+        } else if self.unsettled.remove(&key) {
+            let now = self.unsettled.first().map(|(order, _)| *order);
+            if now != lowest {
+                self.dirty.extend(self.waiting.up_to(now.unwrap_or(i32::MAX)).cloned());
+            }
         }
     }
 
@@ -134,9 +137,14 @@ impl Core {
     }
 
     pub(super) fn ids_of(&self, name: &WorkerName) -> Vec<ReplicaId> {
+        self.of(name).map(|r| r.id.clone()).collect()
+    }
+
+    /// The worker's replicas, by number.
+    pub(super) fn of(&self, name: &WorkerName) -> impl Iterator<Item = &Replica> {
         let first = ReplicaId::new(name.clone(), 0);
         let last = ReplicaId::new(name.clone(), u32::MAX);
-        self.replicas.range(first..=last).map(|(id, _)| id.clone()).collect()
+        self.replicas.range(first..=last).map(|(_, r)| r)
     }
 
     /// Decides about every dirty replica, and carries it out, until nothing is left to decide.
@@ -295,8 +303,8 @@ impl Core {
             if self.settled.remove(name) {
                 self.look_settled(name);
             }
-            if self.going_down.remove(name) {
-                self.wake(&On::HigherOrders);
+            if let Some(turn) = self.going_down.remove(name) {
+                self.dirty.extend(self.waiting.down_to(turn).cloned());
             }
         } else if before.live == 0 && after.live > 0 && plan::off(&self.view(), id).is_some() {
             // Found after its end was missed: it goes down again, and in its turn.

@@ -44,13 +44,14 @@ impl Core {
     }
 
     fn worker_view(&mut self, name: &WorkerName) -> Option<WorkerStatus> {
-        let ids = self.ids_of(name);
-        let desired = self.desired.workers.get(name).cloned();
-        let replicas: Vec<_> = ids.iter().filter_map(|id| self.replica_view(id)).collect();
-        let def = desired.as_ref().map(|w| w.def.clone()).or_else(|| self.replicas.get(ids.first()?)?.def.clone())?;
-        let wanted = desired.as_ref().map_or(0, |w| w.indices.len());
+        let stale: Vec<_> = self.of(name).filter(|r| r.view.is_none()).map(|r| r.id.clone()).collect();
+        stale.iter().for_each(|id| self.draw(id));
+        let desired = self.desired.workers.get(name);
+        let replicas: Vec<Arc<ReplicaStatus>> = self.of(name).filter_map(|r| r.view.clone()).collect();
+        let def = desired.map(|w| &w.def).or_else(|| self.of(name).find_map(|r| r.def.as_ref())).cloned()?;
+        let wanted = desired.map_or(0, |w| w.indices.len());
         let ready = replicas.iter().filter(|r| r.ready).count();
-        let (state, reason) = match desired.as_ref().and_then(|w| w.unplaceable.clone()) {
+        let (state, reason) = match desired.and_then(|w| w.unplaceable.clone()) {
             Some(why) => ("unplaceable", why),
             None => worker_state(&replicas, wanted, ready),
         };
@@ -74,23 +75,23 @@ impl Core {
             since,
             restarts: replicas.iter().map(|r| r.restarts).sum(),
             health,
-            digest: desired.as_ref().map_or_else(String::new, |w| w.digest.to_string()),
+            digest: desired.map_or_else(String::new, |w| w.digest.to_string()),
             order: def.order,
             depends_on: def.depends_on.clone(),
             replicas,
         })
     }
 
-    fn replica_view(&mut self, id: &ReplicaId) -> Option<Arc<ReplicaStatus>> {
-        if let Some(view) = self.replicas.get(id)?.view.as_ref() {
-            return Some(Arc::clone(view));
-        }
+    /// Draws a replica anew.
+    fn draw(&mut self, id: &ReplicaId) {
         let has_units = self.site.has_units;
         let digest = self.desired.workers.get(&id.worker).map(|w| w.digest.clone());
         let stopped = crate::plan::off(&self.view(), id).is_some();
         let wall_of = |at: Mono| self.now.wall.plus(at.since(self.now.mono));
         let next = self.timers.get(id, crate::timers::Timer::Start).map(wall_of);
-        let replica = self.replicas.get_mut(id)?;
+        let Some(replica) = self.replicas.get_mut(id) else {
+            return;
+        };
         let live = replica.live.as_ref();
         let status = ReplicaStatus {
             id: id.clone(),
@@ -121,9 +122,7 @@ impl Core {
             active_tasks: live.and_then(|l| l.active_tasks),
             outdated: live.is_some_and(|l| digest.as_deref().is_some_and(|d| d != l.digest)),
         };
-        let view = Arc::new(status);
-        replica.view = Some(view.clone());
-        Some(view)
+        replica.view = Some(Arc::new(status));
     }
 
     fn node_view(&self) -> NodeStatus {
@@ -191,10 +190,10 @@ fn worker_state(replicas: &[Arc<ReplicaStatus>], wanted: usize, ready: usize) ->
     if ready == wanted && ready > 0 && replicas.iter().all(|r| r.ready) {
         return ("running", String::new());
     }
-    for state in WORST_FIRST {
-        let Some(first) = replicas.iter().find(|r| r.state == state) else {
-            continue;
-        };
+    let badness = |r: &&Arc<ReplicaStatus>| WORST_FIRST.iter().position(|state| r.state == *state);
+    let worst = replicas.iter().filter_map(|r| Some((badness(&r)?, r))).min_by_key(|(badness, _)| *badness);
+    if let Some((_, first)) = worst {
+        let state = first.state;
         let word = match state {
             "killing" | "stopping" => "stopping",
             "saving" | "draining" => "draining",

@@ -47,6 +47,16 @@ impl Waiting {
         self.by.get(on).into_iter().flatten()
     }
 
+    /// All that wait for lower orders, and whose own is not above this one.
+    pub(super) fn up_to(&self, order: i32) -> impl Iterator<Item = &ReplicaId> {
+        self.by.range(On::LowerOrders(i32::MIN)..=On::LowerOrders(order)).flat_map(|(_, ids)| ids)
+    }
+
+    /// All that wait for higher orders, and whose own is not below this one.
+    pub(super) fn down_to(&self, order: i32) -> impl Iterator<Item = &ReplicaId> {
+        self.by.range(On::HigherOrders(order)..=On::HigherOrders(i32::MAX)).flat_map(|(_, ids)| ids)
+    }
+
     /// Whether somebody waits for a start token.
     pub(super) fn has_turns(&self) -> bool {
         !self.line.is_empty()

@@ -88,9 +88,9 @@ fn done(view: &View<'_>, name: &WorkerName, worker: &DesiredWorker) -> bool {
 /// ORD-04: every worker of a lower order has once been ready as a whole.
 fn order(view: &View<'_>, worker: &DesiredWorker) -> Option<Wait> {
     let mine = worker.def.order;
-    let (order, _) = view.unsettled.first().filter(|(order, _)| *order < mine)?;
-    let reason = format!("order {mine}: waits for the workers of order {order} to be ready");
-    Some(Wait { reason, until: None, on: On::LowerOrders })
+    view.unsettled.first().filter(|(order, _)| *order < mine)?;
+    let reason = format!("order {mine}: waits for the workers of lower orders to be ready");
+    Some(Wait { reason, until: None, on: On::LowerOrders(mine) })
 }
 
 /// A team that fails together starts together: nobody goes ahead of a member that still has to wait.

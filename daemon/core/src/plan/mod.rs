@@ -127,10 +127,10 @@ pub enum On {
     Nothing,
     /// This worker: to be ready, or to be down.
     Worker(WorkerName),
-    /// All lower orders to be ready.
-    LowerOrders,
-    /// All higher orders to be down.
-    HigherOrders,
+    /// All orders lower than its own, this one, to be ready.
+    LowerOrders(i32),
+    /// All orders higher than its own, this one, to be down.
+    HigherOrders(i32),
     /// Members of its team.
     Team(TeamName),
     /// More ready replicas of its own worker.

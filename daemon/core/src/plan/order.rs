@@ -51,7 +51,7 @@ impl GoingDown {
         let mine = *self.order.get(name)?;
         let (highest, _) = self.by_order.last_key_value()?;
         if *highest > mine {
-            return Some((format!("order {highest} stops"), On::HigherOrders));
+            return Some(("higher orders stop".into(), On::HigherOrders(mine)));
         }
         let mut seen = BTreeSet::from([name]);
         let mut next = vec![name];
@@ -68,15 +68,20 @@ impl GoingDown {
         None
     }
 
-    /// It is down, or no longer goes down. `true` when those of lower orders may have come nearer to their turn.
-    pub fn remove(&mut self, name: &WorkerName) -> bool {
-        let Some(order) = self.order.remove(name) else {
-            return false;
-        };
-        let Some(names) = self.by_order.get_mut(&order) else {
-            return false;
-        };
+    /// It is down, or no longer goes down. The order whose turn has come, if that has changed: `i32::MIN` when nobody
+    /// is left.
+    pub fn remove(&mut self, name: &WorkerName) -> Option<i32> {
+        let highest = self.highest();
+        let order = self.order.remove(name)?;
+        let names = self.by_order.get_mut(&order)?;
         names.remove(name);
-        names.is_empty() && self.by_order.remove(&order).is_some()
+        if names.is_empty() {
+            self.by_order.remove(&order);
+        }
+        (self.highest() != highest).then_some(self.highest())
+    }
+
+    fn highest(&self) -> i32 {
+        self.by_order.last_key_value().map_or(i32::MIN, |(order, _)| *order)
     }
 }

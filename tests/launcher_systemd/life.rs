@@ -2,12 +2,11 @@
 
 use crate::rig::{Rig, guard, sh, sh_ok, show, until, worker};
 use reeve::host::launcher::Launcher;
-use reeve_core::config::{Resources, RestartPolicy};
+use reeve_core::config::RestartPolicy;
 use reeve_core::effect::RunSpec;
 use reeve_core::{Applied, ExitStatus, LauncherEvent, ReplicaId};
 use std::time::Duration;
 
-const MIB: u64 = 1 << 20;
 /// More than may be under way at once.
 const MANY: u32 = 40;
 
@@ -56,24 +55,6 @@ async fn sup_p1_a_crash_is_followed_by_a_new_run_of_the_same_unit() {
         let (new, new_pid) = rig.begun(token).await.unwrap();
         assert!(new != run && new_pid != pid);
         (run, pid) = (new, new_pid);
-    }
-    rig.clean().await;
-}
-
-#[tokio::test]
-async fn an_oom_kill_is_known_for_what_it_is() {
-    let Some(_guard) = guard().await else { return };
-    let mut rig = Rig::new().await;
-    let eat = "exec tail /dev/zero";
-    for (name, script) in [("oom-main", eat.to_owned()), ("oom-child", format!("sh -c '{eat}' & wait; sleep 1000"))] {
-        let spec = RunSpec {
-            limits: Resources { memory_limit: Some(16 * MIB), ..Resources::default() },
-            ..worker(name, &script)
-        };
-        let (run, _) = rig.start(&spec).await;
-        let info = rig.ended(&spec.replica, run).await;
-        assert!(info.oom_kill, "{name}: {info:?}");
-        assert_eq!(info.status, ExitStatus::Signal(9), "{name}");
     }
     rig.clean().await;
 }

@@ -16,6 +16,8 @@ pub struct UnitState {
     pub transient: bool,
     /// Below the cgroup mount, empty when there is none.
     pub control_group: String,
+    /// `ExecStart=`: the program and its arguments.
+    pub command: Vec<String>,
     /// `Environment=`.
     pub environment: Vec<String>,
     /// First signal of a stop.
@@ -105,6 +107,17 @@ fn invocation(from: &Read<'_>) -> Option<Option<[u8; 16]>> {
     Some(id.filter(|id| *id != [0; 16]))
 }
 
+fn command(from: &Read<'_>) -> Vec<String> {
+    let Some([Variant::Structure(first), ..]) = items(from, "ExecStart") else {
+        return Vec::new();
+    };
+    let Some(Variant::Array(arguments)) = first.fields().get(1) else {
+        return Vec::new();
+    };
+    let text = |v: &Variant<'_>| String::try_from(v).ok();
+    arguments.inner().iter().filter_map(text).collect()
+}
+
 impl UnitPart {
     /// Out of a dictionary of properties.
     pub(super) fn read(from: &Read<'_>) -> Self {
@@ -143,6 +156,7 @@ impl UnitState {
             slice: text(from, "Slice").unwrap_or_default(),
             transient: number(from, "Transient").unwrap_or(false),
             control_group: text(from, "ControlGroup").unwrap_or_default(),
+            command: command(from),
             environment: texts("Environment"),
             kill_signal: number(from, "KillSignal").unwrap_or(15),
             timeout_stop_usec: number(from, "TimeoutStopUSec").unwrap_or(0),

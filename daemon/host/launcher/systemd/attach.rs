@@ -307,6 +307,7 @@ fn take(unit: &mut Unit, state: UnitState, since: u64) {
     unit.referenced = true;
     let fingerprint = |e: &String| e.strip_prefix(FINGERPRINT).map(str::to_owned);
     unit.fingerprint = state.environment.iter().find_map(fingerprint);
+    unit.command = Some(state.command);
     unit.cut = state.ip_denied;
     unit.stop = Some((state.kill_signal, Duration::from_micros(state.timeout_stop_usec)));
     if !state.control_group.is_empty() {

@@ -95,7 +95,8 @@ impl Engine {
         let unit = self.units.get_mut(replica)?;
         // A run that was killed while frozen leaves its unit frozen for good: only a new unit is rid of that.
         let stuck = unit.frozen() && unit.life() == Life::Ended;
-        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck;
+        let changed = unit.command.as_ref().is_some_and(|command| command != rendered.command());
+        let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck && !changed;
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
         if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
@@ -120,6 +121,9 @@ impl Engine {
         let adjust = adjust(unit, &spec.limits, &rendered, way);
         unit.starting = true;
         unit.down = false;
+        if way != Way::Again {
+            unit.command = None;
+        }
         let name = replica.unit();
         let replica = replica.clone();
         unit.next = Some(Rendered {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// Ends of jobs that came before anybody asked: a call's answer and the signal travel on different ways.
-const EARLY: usize = 4096;
+const EARLY: usize = 1024;
 
 #[derive(Debug, Default)]
 struct Waiting {

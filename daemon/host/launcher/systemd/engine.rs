@@ -288,7 +288,10 @@ impl Engine {
                     self.work.push(Box::pin(async move { Done::Vanished(question.await) }));
                 }
             }
-            SystemdEvent::Reloading(true) => self.reloading = true,
+            SystemdEvent::Reloading(true) => {
+                self.reloading = true;
+                self.doubt_commands();
+            }
             SystemdEvent::Reloading(false) => {
                 self.reloading = false;
                 self.survey();
@@ -296,10 +299,17 @@ impl Engine {
             SystemdEvent::Owner(false) => self.pause(),
             SystemdEvent::Owner(true) => {
                 self.reloading = false;
+                self.doubt_commands();
                 self.resync();
             }
             SystemdEvent::Lost => self.lost(),
         }
+    }
+
+    /// PID 1 reads the units' files back, and not every version reads what it wrote: on 252 a `;` or a `$` in an argument
+    /// comes back with a backslash before it. Such a unit is not started again but made anew.
+    fn doubt_commands(&mut self) {
+        self.units.values_mut().for_each(|unit| unit.command = Some(Vec::new()));
     }
 
     /// The journal has said what it knows of a run whose unit is gone.

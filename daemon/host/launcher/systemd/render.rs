@@ -31,6 +31,17 @@ pub(super) struct Rendered {
     pub fingerprint: String,
 }
 
+impl Rendered {
+    /// The program and its arguments as PID 1 is told.
+    pub(super) fn command(&self) -> &[String] {
+        let command = self.properties.iter().find_map(|p| match &p.value {
+            Value::Commands(commands) => commands.first(),
+            _ => None,
+        });
+        command.map_or(&[], |(_, arguments, _)| arguments)
+    }
+}
+
 /// `reeve-<parent>-<team>.slice`: systemd nests slices at each `-`, so those inside names are escaped.
 pub(super) fn slice(team: &TeamName, parents: &[TeamName]) -> String {
     let mut name = "reeve".to_owned();

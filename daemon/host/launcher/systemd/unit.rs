@@ -53,6 +53,8 @@ pub(super) struct Unit {
     pub unrecorded: Option<RunId>,
     /// Of the loaded unit; unknown when another version of reeved made it.
     pub fingerprint: Option<String>,
+    /// The command as PID 1 has it. `None`: as we said it. Empty: it may have changed, see [`super::engine`].
+    pub command: Option<Vec<String>>,
     /// Limits set last, when known.
     pub limits: Option<Vec<Property>>,
     /// Network properties as the definition has them, when known.

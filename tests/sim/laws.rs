@@ -87,7 +87,8 @@ pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
         let Some(def) = world.config.workers.get(name).filter(|_| taken > 0) else { continue };
         let missing =
             |r: &&Arc<ReplicaStatus>| !r.ready && !node.stopped.contains_key(&r.id) && r.id.index <= worker.wanted;
-        let missing = after.workers.get(name).map_or(0, |w| w.replicas.iter().filter(missing).count()).saturating_sub(taken);
+        let missing =
+            after.workers.get(name).map_or(0, |w| w.replicas.iter().filter(missing).count()).saturating_sub(taken);
         if worker.wanted == after.workers.get(name).map_or(0, |w| w.wanted)
             && node.indices.is_empty()
             && down > def.max_unavailable as usize

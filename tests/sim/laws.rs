@@ -91,7 +91,7 @@ pub fn ends(world: &mut World, effects: &[Effect]) -> Law {
             after.workers.get(name).map_or(0, |w| w.replicas.iter().filter(missing).count()).saturating_sub(taken);
         if worker.wanted == after.workers.get(name).map_or(0, |w| w.wanted)
             && node.indices.is_empty()
-            && down > def.max_unavailable as usize
+            && missing + taken > def.max_unavailable as usize
         {
             return Err(format!(
                 "{name}: {missing} replicas are not ready, and {taken} more are taken away; {} may be down; before: {}; \

@@ -14,6 +14,7 @@ pub mod event;
 pub mod exit;
 pub mod ids;
 pub mod limits;
+pub mod metrics;
 pub mod notice;
 pub mod persist;
 mod plan;

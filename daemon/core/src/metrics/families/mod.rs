@@ -1,0 +1,42 @@
+//! The table of all families, a file per group.
+
+use super::family::Family;
+
+mod agent;
+mod daemon;
+mod gpu;
+mod node;
+mod worker;
+
+pub use node::*;
+
+/// Every family there is, group after group, in the order of the manual page.
+pub fn all() -> impl Iterator<Item = &'static Family> {
+    [node::TABLE, worker::TABLE, gpu::TABLE, daemon::TABLE, agent::TABLE].into_iter().flatten().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Kind;
+    use std::collections::BTreeSet;
+
+    /// MET-17: names follow the conventions and stand there once.
+    #[test]
+    fn met_17_every_family_is_well_formed() {
+        let mut names = BTreeSet::new();
+        for family in all() {
+            let name = family.name;
+            assert!(names.insert(name), "{name} stands there twice");
+            assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{name}: {:?}", family.help);
+            assert!(!family.source.is_empty(), "{name} has no source");
+            if name.starts_with("node_") || name.starts_with("process_") {
+                continue;
+            }
+            assert_eq!(family.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            if !family.unit.is_empty() && name.starts_with("reeve_") {
+                assert!(name.contains(family.unit), "{name} does not name its unit {}", family.unit);
+            }
+        }
+    }
+}

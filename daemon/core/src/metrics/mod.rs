@@ -1,0 +1,20 @@
+//! What Reeve measures: one table of families, samples of them, and the text that Prometheus reads.
+//!
+//! ```text
+//! source ──Report──► board ──(samples of each source, replaced whole)──► text ──► scrape, textfile, D-Bus
+//!                               ▲ families: name, type, unit, help, labels, source, OTel name
+//! ```
+//!
+//! A value that is not known is absent: never 0, never a sentinel. Label values come from bounded sets: never a pid, a
+//! run, a task or a host name.
+
+pub mod families;
+pub mod family;
+pub mod labels;
+pub mod report;
+pub mod samples;
+
+pub use family::{Family, Kind, Lane};
+pub use labels::Labels;
+pub use report::Report;
+pub use samples::{Histogram, Samples, Value};

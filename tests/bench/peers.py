@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import measure
@@ -123,7 +124,8 @@ class Peer:
                 self.kill_if_ours(pid)
         self.log.close()
         self.stamps.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Its files stay until the whole run is over: ext4 looks long for an inode where many were freed just before,
+        # and the next one would pay for it.
 
     def kill_if_ours(self, pid):
         """By command line: the number may be somebody else's by now."""
@@ -329,6 +331,7 @@ class Reeved(Peer):
     """The launcher is all that differs; the policy is set to what the others do: start again at once, always."""
 
     launcher = None
+    run_folder = None
 
     @classmethod
     def missing(cls, place):
@@ -337,6 +340,12 @@ class Reeved(Peer):
         return None
 
     def prepare(self):
+        # As on any host: /run in memory, /var/lib on a disk.
+        memory = in_memory()
+        if memory:
+            self.run_folder = tempfile.mkdtemp(prefix="rb.", dir=memory)
+            os.chmod(self.run_folder, 0o755)
+            os.symlink(self.run_folder, os.path.join(self.folder, "run"))
         words = ", ".join('"%s"' % word for word in self.worker("{replica}"))
         write(self.folder, "etc/reeve/reeve.toml", """[node]
 name = "bench"
@@ -361,6 +370,11 @@ restart = { policy = "always", backoff = { first = "0s", base = "0s", cap = "0s"
 
     def environment(self):
         return {"PATH": PATH, "LANG": "C", "RUST_BACKTRACE": "0"}
+
+    def end(self):
+        super().end()
+        if self.run_folder:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
 
     def stop_all(self):
         subprocess.run([os.path.join(self.place.reeved, "reevectl"), "--root", self.folder, "stop", "--all", "--yes"],
@@ -414,6 +428,14 @@ def write(folder, path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write(text)
+
+
+def in_memory():
+    """A folder of a tmpfs, if there is one to write to."""
+    with open("/proc/mounts") as mounts:
+        kinds = {line.split()[1]: line.split()[2] for line in mounts}
+    places = (place for place in ("/run", "/dev/shm") if kinds.get(place) == "tmpfs" and os.access(place, os.W_OK))
+    return next(places, None)
 
 
 def absent(program, package):

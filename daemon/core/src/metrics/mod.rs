@@ -10,11 +10,15 @@
 
 pub mod families;
 pub mod family;
+pub mod foreign;
 pub mod labels;
+pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod text;
 
 pub use family::{Family, Kind, Lane};
+pub use foreign::Foreign;
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};

@@ -8,6 +8,8 @@
 //! A value that is not known is absent: never 0, never a sentinel. Label values come from bounded sets: never a pid, a
 //! run, a task or a host name.
 
+pub mod board;
+pub mod exposition;
 pub mod families;
 pub mod family;
 pub mod foreign;
@@ -15,8 +17,11 @@ pub mod labels;
 pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod supervisor;
 pub mod text;
 
+pub use board::{Board, Caps};
+pub use exposition::Exposition;
 pub use family::{Family, Kind, Lane};
 pub use foreign::Foreign;
 pub use labels::Labels;

@@ -17,6 +17,7 @@ pub mod labels;
 pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod selection;
 pub mod supervisor;
 pub mod text;
 
@@ -27,3 +28,4 @@ pub use foreign::Foreign;
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};
+pub use selection::Selection;

@@ -4,11 +4,13 @@ use super::family::Family;
 
 mod agent;
 mod daemon;
+mod define;
 mod gpu;
 mod node;
 mod worker;
 
 pub use node::*;
+pub use worker::*;
 
 /// Every family there is, group after group, in the order of the manual page.
 pub fn all() -> impl Iterator<Item = &'static Family> {

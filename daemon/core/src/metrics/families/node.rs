@@ -12,8 +12,18 @@ const FILESYSTEM: &[&str] = &["device", "mountpoint", "fstype", "device_error"];
 const UNAME: &[&str] = &["sysname", "release", "version", "machine", "nodename", "domainname"];
 /// Labels of `node_os_info`: the fields of os-release in small letters.
 pub const OS: &[&str] = &[
-    "build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name", "variant", "variant_id", "version",
-    "version_codename", "version_id",
+    "build_id",
+    "id",
+    "id_like",
+    "image_id",
+    "image_version",
+    "name",
+    "pretty_name",
+    "variant",
+    "variant_id",
+    "version",
+    "version_codename",
+    "version_id",
 ];
 
 families! {

@@ -148,6 +148,7 @@ impl Core {
             start_time: None,
             liveness: ProbeState::default(),
             readiness: ProbeState::default(),
+            heartbeat: None,
             progress: None,
             frozen: false,
             freezing: false,

@@ -30,6 +30,7 @@ impl Core {
         let old = Arc::clone(&self.config);
         self.generation += 1;
         self.config_errors = 0;
+        self.config_since = self.now.wall;
         let changed: Vec<_> = config
             .workers
             .iter()

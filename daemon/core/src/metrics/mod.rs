@@ -9,13 +9,22 @@
 //! run, a task or a host name.
 
 pub mod accumulate;
+pub mod board;
+pub mod exposition;
 pub mod families;
 pub mod family;
+pub mod foreign;
 pub mod labels;
+pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod supervisor;
+pub mod text;
 
+pub use board::{Board, Caps};
+pub use exposition::Exposition;
 pub use family::{Family, Kind, Lane};
+pub use foreign::Foreign;
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};

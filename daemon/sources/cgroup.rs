@@ -140,12 +140,6 @@ impl Figures {
     pub(super) fn working_set(&self) -> Option<f64> {
         Some((self.memory? - self.stat.inactive_file?).max(0.0))
     }
-
-    /// Processes killed for memory, in it and below it, those of cgroups that are gone included.
-    #[expect(clippy::cast_precision_loss, reason = "a sample is a float")]
-    pub(super) fn oom_kills(&self) -> Option<f64> {
-        self.events[4].map(|kills| kills as f64)
-    }
 }
 
 /// A file with one number; `max` is none.

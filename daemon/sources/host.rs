@@ -65,7 +65,7 @@ impl Source for Host {
 fn os_info(text: &str) -> Labels {
     let value = |label: &str| -> Cow<'_, str> {
         let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
-        let found = pairs.filter(|(key, _)| key.eq_ignore_ascii_case(label)).last();
+        let found = pairs.filter(|(key, _)| key.eq_ignore_ascii_case(label)).next_back();
         found.map_or(Cow::Borrowed(""), |(_, value)| unquote(value.trim()))
     };
     let values: Vec<_> = f::OS.iter().map(|label| value(label)).collect();

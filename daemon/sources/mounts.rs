@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn points<'a>(all: &[&'a str]) -> BTreeSet<&'a Path> {
-        all.iter().map(Path::new).collect()
+        all.iter().copied().map(Path::new).collect()
     }
 
     #[test]

@@ -55,7 +55,7 @@ const WORKER: [Row; 30] = [
     (&f::WORKER_PIDS_EVENTS_MAX, |c| c.pids_refused),
 ];
 
-const TEAM: [Row; 16] = [
+const TEAM: [Row; 15] = [
     (&f::TEAM_CPU_USAGE, |c| c.cpu.usage),
     (&f::TEAM_CPU_CFS_THROTTLED, |c| c.cpu.throttled),
     (&f::TEAM_CPU_LIMIT_CORES, |c| c.cpu_limit),
@@ -63,7 +63,6 @@ const TEAM: [Row; 16] = [
     (&f::TEAM_MEMORY_WORKING_SET, Figures::working_set),
     (&f::TEAM_MEMORY_SWAP, |c| c.memory_swap),
     (&f::TEAM_MEMORY_LIMIT, |c| c.memory_limit),
-    (&f::TEAM_OOM_KILLS, Figures::oom_kills),
     (&f::TEAM_PRESSURE_CPU_WAITING, |c| c.pressure[0].some),
     (&f::TEAM_PRESSURE_CPU_STALLED, |c| c.pressure[0].full),
     (&f::TEAM_PRESSURE_MEMORY_WAITING, |c| c.pressure[1].some),

@@ -174,12 +174,11 @@ impl Source for Workers {
                 samples.put_some(&f::TEAM_IO_WRITTEN, &labels, io.written);
             }
         }
-        for (id, counts, kills) in self.events.totals() {
+        for (id, counts) in self.events.totals() {
             let Some(replica) = self.replicas.get(id) else { continue };
             for (labels, count) in replica.events.iter().zip(counts) {
                 samples.put_some(&f::WORKER_MEMORY_EVENTS, labels, count.map(float));
             }
-            samples.put_some(&f::WORKER_OOM_KILLS, &replica.labels, kills.map(float));
         }
         Ok(samples)
     }

@@ -14,7 +14,6 @@ pub const MEMORY_EVENTS: [&str; 6] = ["low", "high", "max", "oom", "oom_kill", "
 pub type Counts = [Option<u64>; MEMORY_EVENTS.len()];
 
 const OOM_KILL: usize = 4;
-const OOM_GROUP_KILL: usize = 5;
 
 /// Counts of all replicas, since this was made.
 #[derive(Debug, Default)]
@@ -25,13 +24,11 @@ pub struct MemoryEvents {
 /// What is known of one replica.
 #[derive(Debug, Default)]
 struct Tally {
-    /// Of ended runs.
+    /// Of runs that are over.
     past: Counts,
-    past_kills: Option<u64>,
-    /// Of the run that lives, or lived last.
+    /// The run that lives, or lived last.
     run: Option<RunId>,
     seen: Counts,
-    kills: Option<u64>,
     /// The end of `run` has been told.
     over: bool,
     /// The run before, when its end had not been told by then, and whether a kill of it was seen.
@@ -43,15 +40,9 @@ impl MemoryEvents {
     pub fn look(&mut self, replica: &ReplicaId, run: RunId, counts: Counts) {
         let tally = self.of(replica, run);
         // Within a run a count never falls; a cgroup that was made anew under the same run begins at nothing.
-        if tally.seen.iter().zip(&counts).any(|(before, now)| now < before && now.is_some()) {
+        if tally.seen.iter().zip(&counts).any(|(before, now)| now.is_some() && now < before) {
             tally.settle(run);
         }
-        // A whole group is killed one process after the other, and that is one kill.
-        let kills = match counts[OOM_GROUP_KILL] {
-            Some(groups) if groups > 0 => Some(groups),
-            _ => counts[OOM_KILL],
-        };
-        tally.kills = tally.kills.max(kills);
         for (seen, now) in tally.seen.iter_mut().zip(counts) {
             *seen = now.or(*seen);
         }
@@ -64,15 +55,15 @@ impl MemoryEvents {
             && !tally.over
         {
             // Runs follow one another: while one lives, only those before it can have ended.
-            let counted = tally.before.take_if(|(id, _)| *id == run);
-            if oom && counted.is_some_and(|(_, counted)| !counted) {
-                tally.past_kills = sum(tally.past_kills, Some(1));
+            let seen = tally.before.take_if(|(id, _)| *id == run);
+            if oom && seen.is_some_and(|(_, kill)| !kill) {
+                tally.past[OOM_KILL] = sum(tally.past[OOM_KILL], Some(1));
             }
             return;
         }
         let tally = self.of(replica, run);
-        if !std::mem::replace(&mut tally.over, true) && oom && tally.kills.unwrap_or(0) == 0 {
-            tally.kills = Some(1);
+        if !std::mem::replace(&mut tally.over, true) && oom && tally.seen[OOM_KILL].unwrap_or(0) == 0 {
+            tally.seen[OOM_KILL] = Some(1);
         }
     }
 
@@ -81,11 +72,11 @@ impl MemoryEvents {
         self.replicas.retain(|replica, _| configured(replica));
     }
 
-    /// Each replica with its counts, and how often it or a part of it was killed for memory.
-    pub fn totals(&self) -> impl Iterator<Item = (&ReplicaId, Counts, Option<u64>)> {
+    /// Each replica with its counts.
+    pub fn totals(&self) -> impl Iterator<Item = (&ReplicaId, Counts)> {
         self.replicas.iter().map(|(replica, tally)| {
             let counts = std::array::from_fn(|i| sum(tally.past[i], tally.seen[i]));
-            (replica, counts, sum(tally.past_kills, tally.kills))
+            (replica, counts)
         })
     }
 
@@ -104,13 +95,11 @@ impl MemoryEvents {
 impl Tally {
     /// Adds what was seen to what is past, and begins with `run`.
     fn settle(&mut self, run: RunId) {
+        let before = self.run.replace(run).filter(|id| *id != run && !self.over);
+        self.before = before.map(|id| (id, self.seen[OOM_KILL].unwrap_or(0) > 0));
         for (past, seen) in self.past.iter_mut().zip(std::mem::take(&mut self.seen)) {
             *past = sum(*past, seen);
         }
-        let kills = self.kills.take();
-        self.past_kills = sum(self.past_kills, kills);
-        let before = self.run.replace(run).filter(|id| *id != run && !self.over);
-        self.before = before.map(|id| (id, kills.unwrap_or(0) > 0));
         self.over = false;
     }
 }
@@ -137,57 +126,48 @@ mod tests {
         RunId([n; 16])
     }
 
-    fn counts(oom: u64, oom_kill: u64, group: Option<u64>) -> Counts {
-        [Some(0), Some(0), Some(3), Some(oom), Some(oom_kill), group]
+    fn counts(oom_kill: u64) -> Counts {
+        [Some(0), Some(0), Some(3), Some(oom_kill), Some(oom_kill), None]
     }
 
-    fn kills(events: &MemoryEvents) -> Vec<(u32, Option<u64>, Option<u64>)> {
-        events.totals().map(|(id, counts, kills)| (id.index, counts[OOM_KILL], kills)).collect()
+    fn kills(events: &MemoryEvents) -> Vec<(u32, Option<u64>)> {
+        events.totals().map(|(id, counts)| (id.index, counts[OOM_KILL])).collect()
     }
 
     #[test]
     fn met_02_counts_survive_the_cgroup() {
         let mut events = MemoryEvents::default();
-        events.look(&replica(1), run(1), counts(1, 1, Some(0)));
+        events.look(&replica(1), run(1), counts(1));
         events.ended(&replica(1), run(1), true);
-        events.look(&replica(1), run(2), counts(0, 0, Some(0)));
-        assert_eq!(kills(&events), [(1, Some(1), Some(1))]);
-        events.look(&replica(1), run(2), counts(2, 2, Some(0)));
-        assert_eq!(kills(&events), [(1, Some(3), Some(3))]);
+        events.look(&replica(1), run(2), counts(0));
+        assert_eq!(kills(&events), [(1, Some(1))]);
+        events.look(&replica(1), run(2), counts(2));
+        assert_eq!(kills(&events), [(1, Some(3))]);
+        assert_eq!(events.totals().next().map(|(_, counts)| counts[2]), Some(Some(6)));
     }
 
     #[test]
     fn met_02_a_kill_that_no_look_has_seen_counts_from_the_record_once() {
         let mut events = MemoryEvents::default();
-        events.look(&replica(1), run(1), counts(0, 0, Some(0)));
+        events.look(&replica(1), run(1), counts(0));
         events.ended(&replica(1), run(1), true);
         events.ended(&replica(1), run(1), true);
-        assert_eq!(kills(&events), [(1, Some(0), Some(1))]);
+        assert_eq!(kills(&events), [(1, Some(1))]);
         // A run that lived between two looks.
         events.ended(&replica(1), run(2), true);
         events.ended(&replica(1), run(3), false);
-        assert_eq!(kills(&events), [(1, Some(0), Some(2))]);
+        assert_eq!(kills(&events), [(1, Some(2))]);
     }
 
     #[test]
     fn met_02_an_end_told_late_counts_for_the_run_before() {
         let mut events = MemoryEvents::default();
-        events.look(&replica(1), run(1), counts(0, 0, Some(0)));
-        events.look(&replica(1), run(2), counts(1, 1, Some(0)));
+        events.look(&replica(1), run(1), counts(0));
+        events.look(&replica(1), run(2), counts(1));
         events.ended(&replica(1), run(1), true);
         events.ended(&replica(1), run(1), true);
-        events.look(&replica(1), run(2), counts(1, 1, Some(0)));
-        assert_eq!(kills(&events), [(1, Some(1), Some(2))]);
-    }
-
-    #[test]
-    fn met_02_a_whole_run_killed_at_once_is_one_kill() {
-        let mut events = MemoryEvents::default();
-        // Read in the middle of it.
-        events.look(&replica(1), run(1), counts(1, 1, Some(0)));
-        events.look(&replica(1), run(1), counts(1, 5, Some(1)));
-        events.ended(&replica(1), run(1), true);
-        assert_eq!(kills(&events), [(1, Some(5), Some(1))]);
+        events.look(&replica(1), run(2), counts(1));
+        assert_eq!(kills(&events), [(1, Some(2))]);
     }
 
     #[test]
@@ -195,19 +175,18 @@ mod tests {
         let mut events = MemoryEvents::default();
         events.look(&replica(1), run(1), [None; 6]);
         events.ended(&replica(1), run(1), false);
-        assert_eq!(kills(&events), [(1, None, None)]);
-        // An old kernel without group kills.
-        events.look(&replica(2), run(9), counts(1, 1, None));
-        assert_eq!(kills(&events), [(1, None, None), (2, Some(1), Some(1))]);
+        assert_eq!(kills(&events), [(1, None)]);
+        events.look(&replica(2), run(9), counts(1));
+        assert_eq!(kills(&events), [(1, None), (2, Some(1))]);
         events.retain(|id| id.index == 2);
-        assert_eq!(kills(&events).len(), 1);
+        assert_eq!(kills(&events), [(2, Some(1))]);
     }
 
     #[test]
     fn met_02_a_count_that_falls_is_a_new_cgroup() {
         let mut events = MemoryEvents::default();
-        events.look(&replica(1), run(1), counts(4, 4, Some(0)));
-        events.look(&replica(1), run(1), counts(1, 1, Some(0)));
-        assert_eq!(kills(&events), [(1, Some(5), Some(5))]);
+        events.look(&replica(1), run(1), counts(4));
+        events.look(&replica(1), run(1), counts(1));
+        assert_eq!(kills(&events), [(1, Some(5))]);
     }
 }

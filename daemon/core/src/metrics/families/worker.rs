@@ -58,9 +58,6 @@ families! {
     WORKER_MEMORY_EVENTS = counter("reeve_worker_memory_events_total", "",
         "Memory events over all runs since the daemon started: low, high, max, oom, oom_kill, oom_group_kill.",
         "memory.events").with(EVENT);
-    WORKER_OOM_KILLS = counter("reeve_worker_oom_kills_total", "",
-        "OOM kills over all runs since the daemon started; a kill of the whole run counts once.",
-        "memory.events, exit records").with(REPLICA);
 
     WORKER_PRESSURE_CPU_WAITING = counter("reeve_worker_pressure_cpu_waiting_seconds_total", "seconds",
         "Time in which some of its tasks waited for a CPU.", "cpu.pressure").with(REPLICA);
@@ -105,8 +102,6 @@ families! {
         "Swap the team uses.", "memory.swap.current").with(TEAM);
     TEAM_MEMORY_LIMIT = gauge("reeve_team_memory_limit_bytes", "bytes",
         "Memory limit of the team; absent without one.", "memory.max").with(TEAM);
-    TEAM_OOM_KILLS = counter("reeve_team_oom_kills_total", "",
-        "Processes of the team that the kernel killed for memory.", "memory.events").with(TEAM);
     TEAM_PRESSURE_CPU_WAITING = counter("reeve_team_pressure_cpu_waiting_seconds_total", "seconds",
         "Time in which some tasks of the team waited for a CPU.", "cpu.pressure").with(TEAM);
     TEAM_PRESSURE_CPU_STALLED = counter("reeve_team_pressure_cpu_stalled_seconds_total", "seconds",

@@ -8,6 +8,7 @@
 //! A value that is not known is absent: never 0, never a sentinel. Label values come from bounded sets: never a pid, a
 //! run, a task or a host name.
 
+pub mod accumulate;
 pub mod board;
 pub mod exposition;
 pub mod families;

@@ -4,12 +4,14 @@ use super::family::Family;
 
 pub mod agent;
 pub mod daemon;
+mod define;
 mod gpu;
 mod node;
 pub mod supervisor;
 mod worker;
 
 pub use node::*;
+pub use worker::*;
 
 /// Every family there is, group after group, in the order of the manual page.
 pub fn all() -> impl Iterator<Item = &'static Family> {

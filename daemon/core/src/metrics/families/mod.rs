@@ -8,6 +8,7 @@ mod gpu;
 mod node;
 mod worker;
 
+pub use gpu::*;
 pub use node::*;
 
 /// Every family there is, group after group, in the order of the manual page.

@@ -3,9 +3,11 @@
 //! - [`app`]: the one loop that owns the state; carries effects out, turns the world into events.
 //! - [`host`]: this machine: clock, files, processes, systemd, journal, notify sockets.
 //! - [`bus`]: the only door to D-Bus, for serving and for asking.
+//! - [`sources`]: what is measured.
 //! - [`ctl`]: `reevectl`, which knows only the bus.
 
 pub mod app;
 pub mod bus;
 pub mod ctl;
 pub mod host;
+pub mod sources;

@@ -1,8 +1,8 @@
 //! A libnvidia-ml for tests.
 //!
-//! Exports the C symbols that Reeve looks up through nvml-wrapper, and answers from a text file whose path stands in
-//! `FAKE_NVML_STATE`. The file is read again at each call, so a test changes the world by replacing it. The format is
-//! described in the README beside this crate.
+//! Exports the C symbols that Reeve looks up through nvml-wrapper, and answers from a text file: the one named by
+//! `FAKE_NVML_STATE`, else the one beside the library. It is read again at each call, so a test changes the world by
+//! replacing it. The format is described in the README beside this crate.
 //!
 //! | file | symbols |
 //! |---|---|

@@ -2,6 +2,8 @@
 
 use crate::profile;
 use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the file says, laid over the profile it names.
@@ -82,10 +84,30 @@ impl State {
 
 static LAST: Mutex<Option<(String, Arc<State>)>> = Mutex::new(None);
 
+/// Where the file is: as the environment says, else beside the library, with `.state` behind its name.
+fn path() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("FAKE_NVML_STATE") {
+        return Some(path.into());
+    }
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: `info` is a place for one Dl_info; the address is that of a static of this library.
+    if unsafe { libc::dladdr((&raw const LAST).cast(), info.as_mut_ptr()) } == 0 {
+        return None;
+    }
+    // SAFETY: dladdr has filled it in; an all-zero Dl_info is valid too.
+    let info = unsafe { info.assume_init() };
+    if info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: the loader's own name of this library, which ends in a zero and stays while the library is loaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(format!("{}.state", name.to_str().ok()?).into())
+}
+
 /// The state as the file says it now. Without a file: no driver.
 pub fn now() -> Arc<State> {
-    let path = std::env::var_os("FAKE_NVML_STATE");
-    let text = path.and_then(|p| std::fs::read_to_string(p).ok()).unwrap_or_else(|| "init = driver-not-loaded".into());
+    let text =
+        path().and_then(|p| std::fs::read_to_string(p).ok()).unwrap_or_else(|| "init = driver-not-loaded".into());
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     match &*last {
         Some((same, state)) if *same == text => Arc::clone(state),

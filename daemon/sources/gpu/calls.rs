@@ -85,7 +85,8 @@ pub(super) fn time<T>(
     }
     match error {
         NvmlError::GpuLost | NvmlError::ResetRequired => Err(Fault::Lost(error.to_string())),
-        NvmlError::Uninitialized | NvmlError::DriverNotLoaded => Err(Fault::Gone(error.to_string())),
+        NvmlError::Uninitialized => Err(Fault::Gone(error.to_string())),
+        NvmlError::DriverNotLoaded => Err(Fault::Gone("the NVIDIA driver is not loaded".to_owned())),
         NvmlError::LibRmVersionMismatch => Err(Fault::Gone(MISMATCH.to_owned())),
         other => Ok(Err(other)),
     }

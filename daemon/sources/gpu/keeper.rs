@@ -1,6 +1,5 @@
 //! The thread that owns NVML: gets hold of it, lets go of it, and tries again later and later while it cannot be had.
 
-use super::calls::MISMATCH;
 use super::card::Known;
 use super::session::{self, End};
 use super::shared::{Lane, Shared, lock};
@@ -149,8 +148,6 @@ enum Pause {
 fn reason(error: &NvmlError) -> String {
     match error {
         NvmlError::LibloadingError(_) => "no NVIDIA library on this host (libnvidia-ml.so.1)".to_owned(),
-        NvmlError::DriverNotLoaded => "the NVIDIA driver is not loaded".to_owned(),
-        NvmlError::LibRmVersionMismatch => MISMATCH.to_owned(),
         NvmlError::NoPermission => "NVML may not be used: access to the device files is refused".to_owned(),
         other => format!("NVML cannot be initialised: {other}"),
     }

@@ -130,7 +130,7 @@ impl World {
         let mut options =
             Options { root: root.path().to_owned(), periods: QUICK, ..Options::new(Some(library.clone())) };
         change(&mut options);
-        let lines = state.lines().map(str::to_owned).collect();
+        let lines: Vec<_> = state.lines().map(str::to_owned).collect();
         let ear = Arc::new(Ear::default());
         write(&library, &lines);
         let gpu = Gpu::start(options, Arc::clone(&ear) as Arc<dyn Outlet>).unwrap();

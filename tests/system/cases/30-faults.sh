@@ -120,12 +120,41 @@ test_frozen_worker_stops() {
     reload
     wait_running ice
     assert_rc 0 reevectl pause ice
-    assert_eq frozen "$(prop "$(unit ice)" FreezerState)"
+    is_frozen ice || fail "it is not frozen"
     assert_rc 0 reevectl stop ice
     ! is_active "$(unit ice)" || fail "it still runs"
     assert_rc 0 reevectl start ice
     is_running ice || fail "it does not run again"
-    assert_eq running "$(prop "$(unit ice)" FreezerState)"
+    ! is_frozen ice || fail "it is still frozen"
+}
+
+test_sup_09_frozen_worker_killed_keeps_its_name() {
+    # With a child, which stays frozen when the main process is killed.
+    worker iced <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "sleep 765432 & wait"]
+TOML
+    reload
+    wait_running iced
+    local pid round
+    for round in 1 2; do
+        pid=$(main_pid iced)
+        assert_rc 0 reevectl pause iced
+        is_frozen iced || fail "it is not frozen"
+        kill -KILL "$pid"
+        wait_for "its end is recorded ($round)" eval '[[ $(reevectl --json runs iced/1 | jq length) == '"$round"' ]]'
+        assert_eq 9 "$(last iced/1 signal)"
+        wait_for "it runs again under its name" eval "is_running iced && [[ \$(main_pid iced) != $pid ]]"
+        wait_for "it is ready" has_ready iced 1
+        ! is_frozen iced || fail "the new run is frozen"
+    done
+    assert_eq 1 "$(pgrep -fc 'sleep 765432$')" "children"
+    # PID 1 must not hold it against the unit either.
+    assert_eq running "$(prop "$(unit iced)" FreezerState)"
+    assert_rc 0 reevectl stop iced
+    ! is_active "$(unit iced)" || fail "it still runs"
+    assert_rc 0 reevectl start iced
+    is_running iced || fail "its name is lost"
 }
 
 test_hlt_05_a_probe_that_hangs_restarts_only_its_worker() {

@@ -24,7 +24,7 @@ pub async fn settle(
             None => return Err("it has ended".to_owned()),
         }
         if Instant::now() > deadline {
-            let what = if frozen { "not frozen" } else { "still frozen, perhaps with the slice it is in," };
+            let what = if frozen { "it is not frozen" } else { "it is still frozen, perhaps with its slice," };
             return Err(format!("{what} after {} s", PATIENCE.as_secs()));
         }
         sleep(wait).await;

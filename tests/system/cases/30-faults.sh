@@ -144,6 +144,8 @@ TOML
         kill -KILL "$pid"
         wait_for "its end is recorded ($round)" eval '[[ $(reevectl --json runs iced/1 | jq length) == '"$round"' ]]'
         assert_eq 9 "$(last iced/1 signal)"
+        # Paused is paused: it heals when it is resumed.
+        assert_rc 0 reevectl resume iced
         wait_for "it runs again under its name" eval "is_running iced && [[ \$(main_pid iced) != $pid ]]"
         wait_for "it is ready" has_ready iced 1
         ! is_frozen iced || fail "the new run is frozen"
@@ -214,6 +216,52 @@ test_disk_full_and_torn_state() {
     rm -f /var/lib/reeve/ballast
     wait_for "the node is well again" eval "journal | grep -q 'store works again'"
     assert_eq "$kills" "$(reevectl --json runs keeper/1 | jq '[.[] | select(.signal == 9)] | length')" "no record is lost"
+}
+
+test_a_port_that_another_program_holds() {
+    worker roamer <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+[worker.probe.readiness]
+tcp = "127.0.0.1:{port}"
+initial_delay = "0s"
+period = "2s"
+timeout = "2s"
+TOML
+    reload
+    wait_for "it is ready" has_ready roamer 1
+    local port pid
+    port=$(replica roamer 1 port)
+    assert_rc 0 reevectl stop roamer
+    python3 -c "import socket,time; s=socket.create_server(('127.0.0.1',$port)); time.sleep(1e6)" &
+    pid=$!
+    # shellcheck disable=SC2064 # this very process
+    trap "kill $pid" EXIT
+    wait_for "somebody else has its port" python3 -c "import socket; socket.create_connection(('127.0.0.1',$port))"
+    # A port that Reeve chose is exchanged for a free one.
+    assert_rc 0 reevectl start roamer
+    wait_for "it is ready elsewhere" has_ready roamer 1
+    assert_ne "$port" "$(replica roamer 1 port)" "port"
+    assert_contains "$port" "$(journal | grep 'roamer/1' | grep 'another program')"
+    # One that the definition chose is not ours to change: few tries, and the reason at hand.
+    worker fixed <<TOML
+[worker]
+exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "$port"]
+[worker.restart]
+breaker = { failures = 4, window = "2min", open = "10min" }
+TOML
+    reload
+    wait_for "it is seen to fail" equals crash-loop replica fixed 1 state
+    local runs
+    runs=$(reevectl --json runs fixed/1 | jq length)
+    assert_le "$runs" 6 "runs of the worker without its port"
+    wait_for "the record has the reason" eval 'reevectl --json runs fixed/1 | jq -e ".[0].log_tail | any(contains(\"Address already in use\"))"'
+    assert_contains "Address already in use" "$(reevectl --no-pager status fixed/1)"
+    holds_for 5 "no storm" equals "$runs" eval 'reevectl --json runs fixed/1 | jq length'
+    kill "$pid"
+    trap - EXIT
+    assert_rc 0 reevectl reset fixed/1
+    wait_for "it runs once the port is free" eval '[[ $(replica fixed 1 state) == ready ]]'
 }
 
 test_two_daemons_on_one_state_directory() {

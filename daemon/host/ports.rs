@@ -38,7 +38,7 @@ impl Ports {
             }
         }
         if let Some(port) = held {
-            tracing::warn!(%replica, port, "another program holds the port of this worker; it gets another");
+            tracing::warn!(%replica, port, "another program holds port {port} of {replica}; it gets another");
         }
         // Ports held by others are kept bound while asking on, so that the kernel does not offer them again.
         let mut refused = Vec::new();

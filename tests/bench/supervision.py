@@ -373,7 +373,7 @@ def show(report):
                      figure(row.get("again_p50_ms")), figure(measure.median(row.get("all_ms", []))),
                      figure(row.get("pss_mib"), 1), figure(row.get("cpu_ms_per_min"), 1)])
     if rows:
-        table("Killed → the next one in main(), ms, N = %d  (ratios to floor; systemd rows: to systemd-transient with the same sandbox)" % SMALL,
+        table("Killed → the next one in main(), ms, N = %d  (ratios to floor; systemd to plain units as confined)" % SMALL,
               ["supervisor", "kills", "p50", "", "p99", "", "at once", "all %d" % SMALL, "PSS MiB", "CPU ms/min"], rows)
     for count, sizes in report["scale"].items():
         rows = []
@@ -384,7 +384,7 @@ def show(report):
             for key in ("start_ms", "stop_ms", "mass_ms"):
                 cells += [figure(row.get(key), 0), ratio(row.get(key), base.get(key))]
             rows.append(cells + [figure(row.get("pss_mib"), 1), figure(row.get("cpu_ms_per_min"), 1)])
-        table("N = %s, ms  (ratios to floor-cgroup; systemd rows: to systemd-transient with the same sandbox)" % count,
+        table("N = %s, ms  (ratios to floor-cgroup; systemd to plain units as confined)" % count,
               ["supervisor", "start", "", "stop all", "", "all killed", "", "PSS MiB", "CPU ms/min"], rows)
     measured = [bar for bar in report["bars"] if bar["who"] in report["crash"] or bar["value"] is not None]
     if measured:

@@ -283,6 +283,7 @@ class SystemdTransient(Peer):
     """What plain systemd does when it is asked to restart at once: the bar for the systemd launcher."""
 
     name = "systemd-transient"
+    sandbox = []
 
     @classmethod
     def missing(cls, place):
@@ -300,7 +301,7 @@ class SystemdTransient(Peer):
                 ("Description", ("s", "benchmark worker")), ("Type", ("s", "exec")), ("Restart", ("s", "always")),
                 ("RestartUSec", ("t", 0)), ("StartLimitIntervalUSec", ("t", 0)), ("Slice", ("s", "reeve_bench.slice")),
                 ("ExecStart", ("a(sasb)", [(words[0], words, False)])),
-            ]
+            ] + self.sandbox
             calls.append(("StartTransientUnit", "ssa(sv)a(sa(sv))", (self.unit(index), "replace", properties, [])))
         errors = self.bus.systemd(calls)
         if errors:
@@ -325,6 +326,25 @@ class SystemdTransient(Peer):
         except (OSError, BusError):
             pass
         super().end()
+
+
+CONFINED = [
+    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock",
+    "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID"]
+
+
+class SystemdTransientHardened(SystemdTransient):
+    """With the sandbox that Reeve gives a worker by default: what reeved-systemd-hardened is to be compared with."""
+
+    name = "systemd-transient-hardened"
+    sandbox = [(key, ("b", True)) for key in CONFINED] + [
+        ("CapabilityBoundingSet", ("t", 0)), ("KeyringMode", ("s", "private")), ("ProtectHome", ("s", "read-only")),
+        ("ProtectProc", ("s", "invisible")), ("ProtectSystem", ("s", "strict")),
+        ("RestrictAddressFamilies", ("(bas)", (True, ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]))),
+        ("RestrictNamespaces", ("t", 0x02000000)), ("SystemCallArchitectures", ("as", ["native"])),
+        ("SystemCallErrorNumber", ("i", 1)), ("SystemCallFilter", ("(bas)", (True, ["@system-service"]))),
+        ("UMask", ("u", 0o027))]
 
 
 class Reeved(Peer):
@@ -408,10 +428,7 @@ class ReevedSystemd(Reeved):
 
 OPEN = [("CapabilityBoundingSet", "~"), ("ProtectHome", "no"), ("ProtectProc", "default"), ("ProtectSystem", "no"),
         ("RestrictAddressFamilies", "~"), ("SystemCallArchitectures", ""), ("SystemCallFilter", "~"), ("UMask", "0022")]
-OPEN += [(key, "no") for key in (
-    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock",
-    "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
-    "RemoveIPC", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID")]
+OPEN += [(key, "no") for key in CONFINED + ["RestrictNamespaces"]]
 
 
 class ReevedHardened(ReevedSystemd):
@@ -465,5 +482,6 @@ def named(comm):
     return found
 
 
-ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, ReevedSystemd, ReevedHardened]
-USUAL = [peer.name for peer in ALL if peer not in (S6, ReevedHardened)]
+ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, SystemdTransientHardened, ReevedSystemd,
+       ReevedHardened]
+USUAL = [peer.name for peer in ALL if peer not in (S6, SystemdTransientHardened, ReevedHardened)]

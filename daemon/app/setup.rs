@@ -141,6 +141,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let facts = config_files::host_facts();
     let site = Site {
         runtime_root: paths.run.join("workers").to_string_lossy().into_owned(),
+        statsd_root: paths.statsd_folder().to_string_lossy().into_owned(),
         launcher: launcher.0.name().to_owned(),
         has_units: launcher.0.survives(),
         cpus: facts.cpus,
@@ -157,6 +158,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let metrics = config.metrics.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
+    let (said, said_inbox) = mpsc::unbounded_channel();
+    let intake = super::metrics::listen(&core, &paths, pictures.clone(), said, seed(), &events);
     let (exposition, samples) = watch::channel(Arc::default());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
@@ -193,6 +196,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         board: Board::new(super::metrics::caps(&metrics)),
         exposition,
         export,
+        intake,
+        unshown: false,
         stale: true,
         pictured: Instant::now(),
         retry_at: None,
@@ -209,6 +214,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         tails: tail_inbox,
         synced: synced_inbox,
         reports: report_inbox,
+        said: said_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,

@@ -215,6 +215,7 @@ fn replica(status: &ReplicaStatus) -> Dict<'_> {
         .maybe("status", status.status_text.as_deref().map(Val::text))
         .maybe("port", status.port.map(Val::Port))
         .maybe("active_tasks", status.active_tasks.map(Val::Long))
+        .maybe("queue_depth", status.queue_depth.map(Val::Long))
         .with("holds", Val::texts(&status.holds))
         .with("outdated", Val::Bool(status.outdated))
 }

@@ -33,6 +33,12 @@ impl Worker {
         let gpus = [self.resources.gpus_request, self.resources.gpus_limit];
         digest.field("gpus", gpus.map(|n| n.to_string()));
         digest.field("watchdog", self.watchdog().map(micros));
+        // What is given to a run by default is no part of it, so that its name stays as it was.
+        for (name, given) in [("statsd", self.metrics.statsd), ("multiprocess", self.metrics.multiprocess)] {
+            if !given {
+                digest.field(name, ["off"]);
+            }
+        }
         format!("{:016x}", digest.0)
     }
 

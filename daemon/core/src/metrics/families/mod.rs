@@ -6,6 +6,7 @@ pub mod agent;
 pub mod daemon;
 mod define;
 mod gpu;
+pub mod intake;
 mod node;
 pub mod supervisor;
 mod worker;
@@ -16,7 +17,7 @@ pub use worker::*;
 
 /// Every family there is, group after group, in the order of the manual page.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [node::TABLE, worker::TABLE, supervisor::TABLE, gpu::TABLE, daemon::TABLE, agent::TABLE]
+    [node::TABLE, worker::TABLE, supervisor::TABLE, gpu::TABLE, daemon::TABLE, intake::TABLE, agent::TABLE]
         .into_iter()
         .flatten()
         .copied()

@@ -1,4 +1,4 @@
-//! One datagram socket: making it, reading from it, and who may speak on it.
+//! Datagram sockets on which workers speak: making one, reading from it, and who may speak on it.
 
 use nix::errno::Errno;
 use nix::sys::socket::{

@@ -73,14 +73,16 @@ impl Socket {
     fn take(&mut self, shared: &Shared, most: u32, mut each: impl FnMut(Result<&[u8], Refused>)) -> u32 {
         let mut buffer = shared.lock().unwrap_or_else(PoisonError::into_inner);
         for read in 0..most {
-            let got = self.fd.try_io(Interest::READABLE, |fd| datagram::receive(fd, &mut buffer).map(|got| {
-                let known = got.sender.is_some_and(|who| datagram::may_speak(who, self.user, &self.unit));
-                match got.text {
-                    _ if !known => each(Err(Refused::Stranger)),
-                    Some(text) => each(Ok(text)),
-                    None => each(Err(Refused::TooLong)),
-                }
-            }));
+            let got = self.fd.try_io(Interest::READABLE, |fd| {
+                datagram::receive(fd, &mut buffer).map(|got| {
+                    let known = got.sender.is_some_and(|who| datagram::may_speak(who, self.user, &self.unit));
+                    match got.text {
+                        _ if !known => each(Err(Refused::Stranger)),
+                        Some(text) => each(Ok(text)),
+                        None => each(Err(Refused::TooLong)),
+                    }
+                })
+            });
             if let Err(error) = got {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     tracing::debug!(unit = self.unit, %error, "a datagram could not be read");

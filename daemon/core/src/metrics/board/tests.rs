@@ -1,11 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::metrics::{Foreign, Selection};
 use crate::metrics::family::Family;
 use crate::metrics::foreign::{Line, Part};
 use crate::metrics::parse::Dropped;
 use crate::metrics::text::Format;
+use crate::metrics::{Foreign, Selection};
 use crate::metrics::{Histogram, Labels};
 use crate::time::Wall;
 

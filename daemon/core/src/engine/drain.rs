@@ -104,7 +104,7 @@ impl Core {
                 self.transition(id, Input::DrainDone, "its work is done");
                 return;
             }
-            Some(_) => {}
+            Some(value) => self.set_state_reason(id, format!("draining; {name} is {value}")),
             None => self.set_state_reason(id, format!("draining; it has not said {name}")),
         }
         self.timers.set(id, Timer::DrainPoll, self.after(POLL));

@@ -47,7 +47,7 @@ fn met_17_mistakes_are_named() {
         ("buckets = { a = [2, 1] }", "buckets.a", ["ascending numbers", "[0.1, 1, 10]"]),
         ("buckets = { a = [] }", "buckets.a", ["ascending numbers", "1 to 64"]),
         ("buckets = { a = \"1\" }", "buckets.a", ["ascending numbers", "found the text"]),
-        ("buckets = { \"a b\" = [1] }", "buckets.a b", ["a metric name", "a b"]),
+        ("buckets = { \"a b\" = [1] }", "buckets.\"a b\"", ["a metric name", "a b"]),
     ] {
         let row = if line.contains('\n') { 5 } else { 4 };
         let place = format!("web.toml:{row} worker.metrics.{key}:");

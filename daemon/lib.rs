@@ -4,10 +4,12 @@
 //! - [`host`]: this machine: clock, files, processes, systemd, journal, notify sockets.
 //! - [`sources`]: reading this machine for the metrics.
 //! - [`bus`]: the only door to D-Bus, for serving and for asking.
+//! - [`export`]: the scrape endpoint and the textfile, on a thread of their own.
 //! - [`ctl`]: `reevectl`, which knows only the bus.
 
 pub mod app;
 pub mod bus;
 pub mod ctl;
+pub mod export;
 pub mod host;
 pub mod sources;

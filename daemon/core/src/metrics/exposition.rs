@@ -4,7 +4,8 @@ use super::families::daemon as own;
 use super::foreign::{Foreign, as_number};
 use super::labels::Labels;
 use super::samples::Samples;
-use super::text::{Format, Page};
+use super::selection::Selection;
+use super::text::Page;
 use crate::ids::ReplicaId;
 use crate::time::{Mono, Wall};
 use std::collections::BTreeMap;
@@ -62,18 +63,16 @@ impl Source {
     }
 }
 
+impl Theirs {
+    fn current(&self, now: Mono) -> bool {
+        now.since(self.heard) < self.period * MISSED
+    }
+}
+
+/// The name under which what workers say of themselves is asked for.
+pub const OF_WORKERS: &str = "workers-own";
+
 impl Exposition {
-    /// The samples of every source that are still true.
-    pub fn samples(&self, now: Mono) -> impl Iterator<Item = &Samples> {
-        self.sources.values().filter_map(move |source| source.current(now))
-    }
-
-    /// What workers say of themselves, as far as it is still true.
-    pub fn foreign(&self, now: Mono) -> impl Iterator<Item = (&ReplicaId, &Foreign)> {
-        let fresh = move |theirs: &&Theirs| now.since(theirs.heard) < theirs.period * MISSED;
-        self.workers.iter().filter_map(move |(id, theirs)| Some((id, &*Some(theirs).filter(fresh)?.foreign)))
-    }
-
     /// What is known of the sources, the caps and the watchdog.
     pub fn about(&self, now: Mono) -> Samples {
         let mut out = Samples::new();
@@ -92,16 +91,16 @@ impl Exposition {
         out
     }
 
-    /// Writes a page: what is still true, and `beside` (the picture of the supervisor, the process itself).
-    pub fn render(&self, beside: &[Samples], format: Format, now: Mono, wanted: &dyn Fn(&str) -> bool) -> String {
-        let about = self.about(now);
+    /// What is to be written of what is still true, and of `beside`: the picture of the supervisor, the process itself.
+    pub fn page<'a>(&'a self, beside: &'a [(&'static str, Samples)], now: Mono, wanted: &Selection) -> Page<'a> {
         let mut page = Page::new();
-        for samples in self.samples(now).chain([&about]).chain(beside) {
-            page.add(samples, wanted);
+        let kept = self.sources.iter().filter_map(|(name, source)| Some((*name, source.current(now)?)));
+        for (name, samples) in kept.chain(beside.iter().map(|(name, samples)| (*name, samples))) {
+            page.add(samples, &|family| wanted.wants(name, family));
         }
-        for (_, foreign) in self.foreign(now) {
-            page.add_foreign(foreign, wanted);
+        for theirs in self.workers.values().filter(|theirs| theirs.current(now)) {
+            page.add_foreign(&theirs.foreign, &|family| wanted.wants(OF_WORKERS, family));
         }
-        page.render(format)
+        page
     }
 }

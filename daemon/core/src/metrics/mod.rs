@@ -18,6 +18,7 @@ pub mod labels;
 pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod selection;
 pub mod supervisor;
 pub mod text;
 
@@ -28,3 +29,4 @@ pub use foreign::Foreign;
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};
+pub use selection::Selection;

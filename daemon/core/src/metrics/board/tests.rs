@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::metrics::Selection;
 use crate::metrics::family::Family;
 use crate::metrics::foreign::{Line, Part};
 use crate::metrics::text::Format;
@@ -29,8 +30,10 @@ fn one(family: &'static Family, value: f64) -> Samples {
 
 /// The page, without the families about Reeve itself but `names`.
 fn page(board: &Board, seconds: u64, names: &[&str]) -> String {
-    let wanted = |name: &str| names.contains(&name);
-    let text = board.exposition().render(&[], Format::Text, at(seconds).mono, &wanted);
+    let wanted = Selection::of(names.iter().map(|name| (*name).to_owned()));
+    let (now, shown) = (at(seconds).mono, board.exposition());
+    let about = [("self", shown.about(now))];
+    let text = shown.page(&about, now, &wanted).render(Format::Text);
     text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 }
 

@@ -12,7 +12,7 @@
 pub mod number;
 
 use super::family::Kind;
-use super::foreign::{Foreign, ForeignFamily, Line, Part, as_number};
+use super::foreign::{Foreign, ForeignFamily, Line, Part, as_number, lines_of};
 use super::labels::Labels;
 use super::samples::{Samples, Series, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,34 @@ impl<'a> Page<'a> {
             if group.kind == family.kind {
                 group.theirs.push(family);
             }
+        }
+    }
+
+    /// Every line by itself: full name, labels with `le` or `quantile`, value. For those who do not read the text.
+    pub fn each(&self, mut take: impl FnMut(String, Vec<(String, String)>, f64)) {
+        for (name, group) in &self.groups {
+            let mut seen = BTreeSet::new();
+            let mut line = |line: &Line| {
+                let mut labels = line.labels.pairs();
+                let mut bound = |label: &str, at: f64| {
+                    let mut text = String::new();
+                    number::bound(&mut text, at, false);
+                    labels.push((label.to_owned(), text));
+                };
+                match line.part {
+                    Part::Bucket(at) => bound("le", at),
+                    Part::Quantile(at) => bound("quantile", at),
+                    Part::Value | Part::Sum | Part::Count => {}
+                }
+                let name = format!("{name}{}", line.part.suffix());
+                if seen.insert((name.clone(), labels.clone())) {
+                    take(name, labels, line.value);
+                }
+            };
+            for (labels, value) in group.ours.iter().flat_map(|series| &series.samples) {
+                lines_of(labels, value, |it| line(&it));
+            }
+            group.theirs.iter().flat_map(|family| &family.lines).for_each(&mut line);
         }
     }
 

@@ -212,9 +212,7 @@ impl App {
         while let Some(event) = self.queue.pop_front() {
             let effects = self.core.handle(event, Clock::now());
             self.stale = true;
-            for effect in effects {
-                self.carry_out(effect);
-            }
+            self.carry_out_all(effects);
         }
         if listed {
             // Sockets of replicas that nobody has asked for by now belong to nobody.

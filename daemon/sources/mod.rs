@@ -11,6 +11,8 @@
 //! All samples of a tick are of one instant. A source that fails says so in its report and stops nobody; one that the
 //! host does not have returns nothing. Files that are read each tick stay open ([`files`]). Nothing here walks the
 //! processes of the host: the cost grows with the workers.
+//!
+//! Cards are read through NVML on threads of their own: [`gpu`].
 
 mod bonding;
 mod cgroup;
@@ -22,6 +24,7 @@ mod fields;
 mod filefd;
 mod files;
 mod filesystem;
+pub mod gpu;
 mod hardware;
 mod host;
 mod load;

@@ -126,6 +126,7 @@ impl Core {
         let spec = super::spec::build(worker, id, replica.port, &self.site, &self.config);
         replica.restart.breakers.values_mut().for_each(breaker::try_once);
         replica.def = Some(worker.def.clone());
+        replica.port_free = false;
         replica.not_before = None;
         replica.wish = None;
         replica.armed = None;

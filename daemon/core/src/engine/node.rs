@@ -239,8 +239,10 @@ impl Core {
         replica.port_asked = false;
         match result {
             Ok(port) => {
-                replica.port = Some(port);
-                self.append(id, RunEntry::Port(port));
+                replica.port_free = true;
+                if replica.port.replace(port) != Some(port) {
+                    self.append(id, RunEntry::Port(port));
+                }
                 self.mark(id);
             }
             Err(why) => {

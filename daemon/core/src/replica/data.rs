@@ -42,6 +42,8 @@ pub struct Replica {
     pub port: Option<u16>,
     /// A port was asked for.
     pub port_asked: bool,
+    /// It was found free, for the start to come: while the replica is down anybody may take it.
+    pub port_free: bool,
     /// Newest end.
     pub last_exit: Option<ExitRecord>,
     /// Definition of the present or last run, to stop it in its order after the definition is gone.
@@ -214,6 +216,7 @@ impl Replica {
             wish: None,
             port: None,
             port_asked: false,
+            port_free: false,
             last_exit: None,
             def: None,
             waits: None,

@@ -10,6 +10,7 @@ mod node;
 pub mod supervisor;
 mod worker;
 
+pub use gpu::*;
 pub use node::*;
 pub use worker::*;
 

@@ -157,7 +157,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let metrics = config.metrics.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
-    let (exposition, samples) = watch::channel(Arc::default());
+    let board = Board::new(super::metrics::caps(&metrics));
+    let (exposition, samples) = watch::channel(board.exposition());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
     let address = bus_address(&cli, &paths)?;
@@ -190,7 +191,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         next_command: 0,
         queue: VecDeque::new(),
         specs: BTreeMap::new(),
-        board: Board::new(super::metrics::caps(&metrics)),
+        board,
         exposition,
         export,
         stale: true,

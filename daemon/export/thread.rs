@@ -120,6 +120,12 @@ impl Thread {
         }
     }
 
+    /// Whether it will try again.
+    #[cfg(test)]
+    pub(super) fn retries(&self) -> bool {
+        self.retry.is_some()
+    }
+
     fn inherit(&mut self, inherited: Vec<OwnedFd>) {
         for fd in inherited {
             match Listener::inherited(fd) {
@@ -130,7 +136,7 @@ impl Thread {
     }
 
     /// Takes the place that is wanted, and lets go of the one before only when that has worked.
-    fn apply(&mut self, wanted: &Settings) {
+    pub(super) fn apply(&mut self, wanted: &Settings) {
         self.retry = None;
         let outcome = self.take(wanted);
         if outcome.is_err() {

@@ -2,6 +2,7 @@
 
 use super::args::{self, Cli};
 use super::logs::LogSource;
+use super::metrics::Measuring;
 use super::run::{App, Inbox};
 use super::trail::Trail;
 use crate::bus;
@@ -136,7 +137,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
     let (synced, synced_inbox) = mpsc::unbounded_channel();
-    let (_reports, report_inbox) = mpsc::unbounded_channel();
+    let (reports, report_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -161,6 +162,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let (exposition, samples) = watch::channel(board.exposition());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
+    let measuring = Measuring::start(metrics.system, &handle, reports, events.clone());
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
@@ -193,6 +195,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         specs: BTreeMap::new(),
         board,
         exposition,
+        measuring,
         export,
         stale: true,
         pictured: Instant::now(),

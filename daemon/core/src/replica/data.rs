@@ -39,6 +39,10 @@ pub struct Replica {
     pub wish: Option<RestartWish>,
     /// Port kept for it.
     pub port: Option<u16>,
+    /// Cards and slices given to it, by UUID; others may take them while it is not wanted.
+    pub gpus: Vec<String>,
+    /// That its last run still holds its cards was said.
+    pub stragglers_told: bool,
     /// A port was asked for.
     pub port_asked: bool,
     /// Newest end.
@@ -206,6 +210,8 @@ impl Replica {
             crash_loop: false,
             wish: None,
             port: None,
+            gpus: Vec::new(),
+            stragglers_told: false,
             port_asked: false,
             last_exit: None,
             def: None,

@@ -1,7 +1,7 @@
 //! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
 
 use super::doc::{Doc, Report};
-use crate::config::types::{Config, Damping, LauncherKind, Metrics, Node, Remediation, Supervision, Team};
+use crate::config::types::{Config, Damping, Gpu, LauncherKind, Metrics, Node, Nvml, Remediation, Supervision, Team};
 use crate::config::{HostFacts, text};
 use crate::ids::TeamName;
 use std::collections::BTreeMap;
@@ -20,6 +20,15 @@ pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Con
         metrics: Metrics {
             listen: doc.text("metrics.listen"),
             system: doc.text("metrics.system").as_deref() != Some("off"),
+        },
+        gpu: Gpu {
+            nvml: match doc.text("gpu.nvml") {
+                _ if doc.is_off("gpu.nvml") => Nvml::Off,
+                Some(path) if path != "auto" => Nvml::Library(path),
+                _ => Nvml::Auto,
+            },
+            gpm: doc.flag("gpu.gpm"),
+            nvlink_links: doc.flag("gpu.nvlink_links"),
         },
         teams: teams(doc),
         workers: BTreeMap::new(),

@@ -2,12 +2,14 @@
 //!
 //! - [`app`]: the one loop that owns the state; carries effects out, turns the world into events.
 //! - [`host`]: this machine: clock, files, processes, systemd, journal, notify sockets.
+//! - [`sources`]: reading this machine for the metrics.
 //! - [`bus`]: the only door to D-Bus, for serving and for asking.
-//! - [`sources`]: what is measured.
+//! - [`export`]: the scrape endpoint and the textfile, on a thread of their own.
 //! - [`ctl`]: `reevectl`, which knows only the bus.
 
 pub mod app;
 pub mod bus;
 pub mod ctl;
+pub mod export;
 pub mod host;
 pub mod sources;

@@ -7,7 +7,7 @@ use crate::host::launcher::{DEFAULT_USER, TeamLimits};
 use crate::host::probe::exec::Context;
 use crate::host::store::SyncDone;
 use reeve_core::effect::RunSpec;
-use reeve_core::{Effect, Event, ExitRecord, LauncherEvent, Notice, ReplicaId, RunId, StartToken};
+use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, StartToken};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -15,6 +15,24 @@ use tokio::time::Instant;
 const RECENT: usize = 1000;
 
 impl App {
+    /// Carries them out, in order.
+    pub(super) fn carry_out_all(&mut self, effects: Vec<Effect>) {
+        let mut effects = effects.into_iter().map(lasting).peekable();
+        while let Some(effect) = effects.next() {
+            match effect {
+                Err(effect) => self.carry_out(effect),
+                Ok((replica, entry)) => {
+                    let mut entries = vec![entry];
+                    let more = |e: &Result<(ReplicaId, RunEntry), Effect>| e.as_ref().is_ok_and(|(r, _)| *r == replica);
+                    while let Some(Ok((_, entry))) = effects.next_if(more) {
+                        entries.push(entry);
+                    }
+                    self.keep(&replica, entries);
+                }
+            }
+        }
+    }
+
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Start { token, spec } => self.start(token, spec),
@@ -42,11 +60,8 @@ impl App {
                 let context = self.context(&replica);
                 self.prober.hook(replica, run, kind, action, timeout, context);
             }
-            Effect::Append(replica, entry) => {
-                let written = self.store.append(&replica, &entry);
-                self.written(written);
-            }
-            Effect::Record(record) => self.record(&record),
+            Effect::Append(replica, entry) => self.keep(&replica, vec![entry]),
+            Effect::Record(record) => self.keep(&record.replica_id(), vec![RunEntry::Exited(record)]),
             Effect::Persist(node) => {
                 let written = self.store.persist(&node);
                 self.written(written);
@@ -104,14 +119,18 @@ impl App {
         Arc::new(context.or_user(self.default_user()))
     }
 
-    /// The record is written before the launcher may erase the status; the log lines follow when they are read.
-    fn record(&mut self, record: &ExitRecord) {
-        let replica = record.replica_id();
-        let written = self.store.record(record);
+    /// Writes what belongs together with one call. The end of a run is written before the launcher may erase the
+    /// status; the log lines follow when they are read.
+    pub(super) fn keep(&mut self, replica: &ReplicaId, entries: Vec<RunEntry>) {
+        let written = self.store.append_all(replica, &entries);
         self.written(written);
-        self.launcher.recorded(&replica, record.run);
-        if record.started.is_some() {
-            self.logs.tail(&replica, record.run, self.tails.clone());
+        for entry in entries {
+            if let RunEntry::Exited(record) = entry {
+                self.launcher.recorded(replica, record.run);
+                if record.started.is_some() {
+                    self.logs.tail(replica, record.run, self.tails.clone());
+                }
+            }
         }
     }
 
@@ -169,5 +188,14 @@ impl App {
         self.recent.push_back(Arc::clone(&event));
         // Nobody may be listening.
         let _ = self.entries.send(event);
+    }
+}
+
+/// What goes into a replica's log; anything else comes back as it is.
+fn lasting(effect: Effect) -> Result<(ReplicaId, RunEntry), Effect> {
+    match effect {
+        Effect::Append(replica, entry) => Ok((replica, entry)),
+        Effect::Record(record) => Ok((record.replica_id(), RunEntry::Exited(record))),
+        other => Err(other),
     }
 }

@@ -1,6 +1,8 @@
 //! What the bus may ask of the loop: a channel of requests, the snapshot, and the stream of entries.
 
+use crate::export::Served;
 use reeve_core::config::Diagnostic;
+use reeve_core::metrics::Exposition;
 use reeve_core::status::PlannedAction;
 use reeve_core::{Accepted, Command, ExitRecord, Notice, Refusal, ReplicaId, RunId, Snapshot, Target, Wall};
 use std::collections::BTreeMap;
@@ -75,6 +77,8 @@ pub enum Request {
     ExplainConfig(String, oneshot::Sender<Option<BTreeMap<String, String>>>),
     /// Events since, oldest first, at most so many.
     Events(Wall, u32, oneshot::Sender<Vec<Arc<NodeEvent>>>),
+    /// Answer, which shows that the loop turns.
+    Alive(oneshot::Sender<()>),
     /// `error`, `warn`, `info`, `debug`, `trace`.
     SetLogLevel(String, oneshot::Sender<Result<(), String>>),
 }
@@ -85,6 +89,8 @@ pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
     events: broadcast::Sender<Arc<NodeEvent>>,
+    exposition: watch::Receiver<Arc<Exposition>>,
+    served: Arc<Served>,
 }
 
 /// The loop has ended.
@@ -93,13 +99,30 @@ pub struct Handle {
 pub struct Ended;
 
 impl Handle {
-    /// Joins the three ends.
+    /// Joins the three ends; there are no samples but those of the picture.
     pub fn new(
         requests: mpsc::UnboundedSender<Request>,
         snapshot: watch::Receiver<Arc<Snapshot>>,
         events: broadcast::Sender<Arc<NodeEvent>>,
     ) -> Self {
-        Self { requests, snapshot, events }
+        let (_, exposition) = watch::channel(Arc::default());
+        Self { requests, snapshot, events, exposition, served: Arc::default() }
+    }
+
+    /// With the samples that sources have brought.
+    pub fn showing(mut self, exposition: watch::Receiver<Arc<Exposition>>) -> Self {
+        self.exposition = exposition;
+        self
+    }
+
+    /// The newest samples.
+    pub fn exposition(&self) -> Arc<Exposition> {
+        self.exposition.borrow().clone()
+    }
+
+    /// What the metrics endpoint counts of itself.
+    pub fn served(&self) -> &Served {
+        &self.served
     }
 
     /// The newest picture.

@@ -15,6 +15,7 @@ pub mod args;
 mod effects;
 pub mod handle;
 mod logs;
+mod metrics;
 mod requests;
 mod run;
 mod setup;

@@ -34,6 +34,7 @@ impl App {
                 let skip = newer.clone().count().saturating_sub(max as usize);
                 drop(back.send(newer.skip(skip).cloned().collect()));
             }
+            Request::Alive(back) => drop(back.send(())),
             Request::SetLogLevel(level, back) => drop(back.send(self.level.set(&level))),
         }
     }

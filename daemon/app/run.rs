@@ -8,6 +8,7 @@ use crate::host::journal::Journal;
 use crate::host::journal::logging::LogLevel;
 use crate::host::launcher::Launcher;
 
+use crate::export::Export;
 use crate::host::notify::NotifySockets;
 use crate::host::paths::Paths;
 use crate::host::ports::Ports;
@@ -15,6 +16,7 @@ use crate::host::probe::Prober;
 use crate::host::sd::Sd;
 use crate::host::store::{Store, SyncDone};
 use reeve_core::config::Merged;
+use reeve_core::metrics::{Board, Exposition, Report};
 use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, RunSpec, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -39,6 +41,7 @@ pub(super) struct Inbox {
     pub requests: mpsc::UnboundedReceiver<Request>,
     pub tails: mpsc::UnboundedReceiver<(ReplicaId, RunId, Vec<String>)>,
     pub synced: mpsc::UnboundedReceiver<SyncDone>,
+    pub reports: mpsc::UnboundedReceiver<Report>,
     pub terminate: Signal,
     pub interrupt: Signal,
     pub hangup: Signal,
@@ -69,6 +72,11 @@ pub(super) struct App {
     pub next_command: u64,
     pub queue: VecDeque<Event>,
     pub specs: BTreeMap<ReplicaId, Arc<RunSpec>>,
+    /// The newest samples of each source.
+    pub board: Board,
+    pub exposition: watch::Sender<Arc<Exposition>>,
+    /// The scrape endpoint; absent when it has no thread.
+    pub export: Option<Export>,
     pub stale: bool,
     pub pictured: Instant,
     /// What the disk did not take is tried again then.
@@ -88,6 +96,7 @@ enum Woken {
     Picture,
     Disk,
     Synced(SyncDone),
+    Report(Report),
     Watchdog,
     Terminate,
     Hangup,
@@ -116,6 +125,7 @@ impl App {
                 && Instant::now() >= next_ping
             {
                 self.sd.watchdog();
+                self.board.pinged();
                 next_ping = Instant::now() + every;
             }
         }
@@ -145,6 +155,7 @@ impl App {
             () = until(picture) => Woken::Picture,
             () = until(disk) => Woken::Disk,
             Some(done) = inbox.synced.recv() => Woken::Synced(done),
+            Some(report) = inbox.reports.recv() => Woken::Report(report),
             () = until(ping) => Woken::Watchdog,
             () = until(self.ready_by) => Woken::Picture,
         }
@@ -160,6 +171,7 @@ impl App {
             Woken::Picture | Woken::Watchdog => {}
             Woken::Disk => self.disk(),
             Woken::Synced(done) => self.synced(done),
+            Woken::Report(report) => self.reported(report),
             Woken::Terminate => {
                 self.sd.stopping();
                 let stop_workers = !self.launcher.survives();
@@ -200,9 +212,7 @@ impl App {
         while let Some(event) = self.queue.pop_front() {
             let effects = self.core.handle(event, Clock::now());
             self.stale = true;
-            for effect in effects {
-                self.carry_out(effect);
-            }
+            self.carry_out_all(effects);
         }
         if listed {
             // Sockets of replicas that nobody has asked for by now belong to nobody.
@@ -246,6 +256,7 @@ impl App {
             Some(config) if errors.is_empty() => {
                 self.merged = loaded.merged;
                 self.turn(Event::Reloaded(Arc::new(config)));
+                self.metrics_settings();
                 self.picture();
                 Ok(self.snapshot.borrow().node.config_generation)
             }

@@ -22,6 +22,7 @@ use crate::host::store::{RealDisk, Store, StoreError};
 use crate::host::users::own_uid;
 use clap::Parser;
 use reeve_core::config::{Config, LauncherKind, Loaded};
+use reeve_core::metrics::Board;
 use reeve_core::{Core, Event, Kind, Notice, ReplicaId, Restored, RunId, Site, Wall};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -130,11 +131,12 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let wish = cli.launcher.map_or(config.launcher, kind);
     let launcher = choose(wish, &paths, launcher_events.clone(), &events, &restored).await?;
     let mut notify = NotifySockets::new(&paths, launcher_events);
-    notify.adopt(fdstore::inherited());
+    let handed = notify.adopt(fdstore::inherited());
     rebind(&mut notify, &restored);
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
     let (synced, synced_inbox) = mpsc::unbounded_channel();
+    let (_reports, report_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -152,9 +154,12 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         }
     }
     let way = if launcher.0.survives() { Way::Unit } else { Way::Child };
+    let metrics = config.metrics.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
-    let handle = super::handle::Handle::new(requests, pictures, entries.clone());
+    let (exposition, samples) = watch::channel(Arc::default());
+    let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
+    let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
@@ -185,6 +190,9 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         next_command: 0,
         queue: VecDeque::new(),
         specs: BTreeMap::new(),
+        board: Board::new(super::metrics::caps(&metrics)),
+        exposition,
+        export,
         stale: true,
         pictured: Instant::now(),
         retry_at: None,
@@ -200,6 +208,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         requests: request_inbox,
         tails: tail_inbox,
         synced: synced_inbox,
+        reports: report_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,

@@ -73,6 +73,11 @@ pub enum SystemdError {
 }
 
 impl SystemdError {
+    /// A refusal of our own, for which PID 1 was not asked.
+    pub fn ours(text: impl Into<String>) -> Self {
+        SystemdError::Refused { name: String::new(), text: text.into() }
+    }
+
     /// The last part of the D-Bus error name, empty when the connection was lost.
     pub fn kind(&self) -> &str {
         match self {

@@ -1,6 +1,9 @@
 //! One cgroup v2 folder: reading it, limiting, freezing and killing what is in it.
 //!
-//! Nothing here waits. Freezing and killing take effect a little later: ask [`Group::frozen`] and [`Group::populated`].
+//! Nothing here waits, but for [`freezing`]. Freezing and killing take effect a little later: ask [`Group::frozen`] and
+//! [`Group::populated`].
+
+pub mod freezing;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -72,9 +75,14 @@ impl Group {
         self.number("cgroup.events", "populated") == Some(1)
     }
 
-    /// Whether it is frozen, all of it.
-    pub fn frozen(&self) -> bool {
-        self.number("cgroup.events", "frozen") == Some(1)
+    /// Whether it is frozen, all of it; `None` when it is gone.
+    pub fn frozen(&self) -> Option<bool> {
+        Some(self.number("cgroup.events", "frozen")? == 1)
+    }
+
+    /// Whether freezing was asked for: it is frozen or about to be, and not only because a cgroup above it is.
+    pub fn freezing(&self) -> bool {
+        self.read("cgroup.freeze").is_ok_and(|text| text.trim() == "1")
     }
 
     /// Asks for freezing or thawing.

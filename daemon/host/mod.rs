@@ -11,6 +11,7 @@ pub mod notify;
 pub mod paths;
 pub mod ports;
 pub mod probe;
+pub mod process;
 pub mod ready;
 pub mod sd;
 pub mod store;

@@ -1,7 +1,7 @@
 //! Loopback ports for `{port}`: free when handed out, never handed out twice, the same again when still free.
 //!
-//! A port is only tried, not kept open: between the trial and the worker's own bind somebody else may take it. The worker
-//! then fails with "address in use" and is restarted like after any failure.
+//! A port is tried before every start, not kept open: between the trial and the worker's own bind somebody else may
+//! take it. The worker then fails with "address in use", and its next start gets another.
 
 use reeve_core::ReplicaId;
 use std::collections::BTreeMap;
@@ -36,6 +36,9 @@ impl Ports {
                 self.hand_out(replica, port);
                 return Ok(port);
             }
+        }
+        if let Some(port) = held {
+            tracing::warn!(%replica, port, "another program holds port {port} of {replica}; it gets another");
         }
         // Ports held by others are kept bound while asking on, so that the kernel does not offer them again.
         let mut refused = Vec::new();
@@ -97,6 +100,11 @@ mod tests {
         let port = taken.local_addr().unwrap().port();
         let mut ports = Ports::new();
         assert_ne!(ports.allocate(&replica(1), Some(port)).unwrap(), port);
+        // Taken while its holder was down.
+        ports.reserve(&replica(2), port);
+        assert_ne!(ports.allocate(&replica(2), None).unwrap(), port);
+        drop(taken);
+        assert!(ports.held.get(&port).is_none_or(|owner| *owner != replica(2)));
     }
 
     #[test]

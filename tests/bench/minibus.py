@@ -25,9 +25,9 @@ class Writer:
         kind = signature[0]
         if kind == "y":
             self.data.append(value)
-        elif kind in "ub":
+        elif kind in "ubi":
             self.align(4)
-            self.data += struct.pack("<I", value)
+            self.data += struct.pack("<i" if kind == "i" else "<I", value)
         elif kind == "t":
             self.align(8)
             self.data += struct.pack("<Q", value)
@@ -44,7 +44,7 @@ class Writer:
             self.align(4)
             at = len(self.data)
             self.data += b"\0\0\0\0"
-            self.align(8 if signature[1] in "(t{" else 4 if signature[1] in "ubsoa" else 1)
+            self.align(8 if signature[1] in "(t{" else 4 if signature[1] in "ubisoa" else 1)
             begin = len(self.data)
             for item in value:
                 self.put(signature[1:], item)

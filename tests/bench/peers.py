@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import measure
@@ -123,7 +124,8 @@ class Peer:
                 self.kill_if_ours(pid)
         self.log.close()
         self.stamps.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Its files stay until the whole run is over: ext4 looks long for an inode where many were freed just before,
+        # and the next one would pay for it.
 
     def kill_if_ours(self, pid):
         """By command line: the number may be somebody else's by now."""
@@ -281,6 +283,7 @@ class SystemdTransient(Peer):
     """What plain systemd does when it is asked to restart at once: the bar for the systemd launcher."""
 
     name = "systemd-transient"
+    sandbox = []
 
     @classmethod
     def missing(cls, place):
@@ -298,7 +301,7 @@ class SystemdTransient(Peer):
                 ("Description", ("s", "benchmark worker")), ("Type", ("s", "exec")), ("Restart", ("s", "always")),
                 ("RestartUSec", ("t", 0)), ("StartLimitIntervalUSec", ("t", 0)), ("Slice", ("s", "reeve_bench.slice")),
                 ("ExecStart", ("a(sasb)", [(words[0], words, False)])),
-            ]
+            ] + self.sandbox
             calls.append(("StartTransientUnit", "ssa(sv)a(sa(sv))", (self.unit(index), "replace", properties, [])))
         errors = self.bus.systemd(calls)
         if errors:
@@ -325,10 +328,30 @@ class SystemdTransient(Peer):
         super().end()
 
 
+CONFINED = [
+    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock",
+    "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "RemoveIPC", "RestrictRealtime", "RestrictSUIDSGID"]
+
+
+class SystemdTransientHardened(SystemdTransient):
+    """With the sandbox that Reeve gives a worker by default: what reeved-systemd-hardened is to be compared with."""
+
+    name = "systemd-transient-hardened"
+    sandbox = [(key, ("b", True)) for key in CONFINED] + [
+        ("CapabilityBoundingSet", ("t", 0)), ("KeyringMode", ("s", "private")), ("ProtectHome", ("s", "read-only")),
+        ("ProtectProc", ("s", "invisible")), ("ProtectSystem", ("s", "strict")),
+        ("RestrictAddressFamilies", ("(bas)", (True, ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]))),
+        ("RestrictNamespaces", ("t", 0x02000000)), ("SystemCallArchitectures", ("as", ["native"])),
+        ("SystemCallErrorNumber", ("i", 1)), ("SystemCallFilter", ("(bas)", (True, ["@system-service"]))),
+        ("UMask", ("u", 0o027))]
+
+
 class Reeved(Peer):
     """The launcher is all that differs; the policy is set to what the others do: start again at once, always."""
 
     launcher = None
+    run_folder = None
 
     @classmethod
     def missing(cls, place):
@@ -337,6 +360,12 @@ class Reeved(Peer):
         return None
 
     def prepare(self):
+        # As on any host: /run in memory, /var/lib on a disk.
+        memory = in_memory()
+        if memory:
+            self.run_folder = tempfile.mkdtemp(prefix="rb.", dir=memory)
+            os.chmod(self.run_folder, 0o755)
+            os.symlink(self.run_folder, os.path.join(self.folder, "run"))
         words = ", ".join('"%s"' % word for word in self.worker("{replica}"))
         write(self.folder, "etc/reeve/reeve.toml", """[node]
 name = "bench"
@@ -361,6 +390,11 @@ restart = { policy = "always", backoff = { first = "0s", base = "0s", cap = "0s"
 
     def environment(self):
         return {"PATH": PATH, "LANG": "C", "RUST_BACKTRACE": "0"}
+
+    def end(self):
+        super().end()
+        if self.run_folder:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
 
     def stop_all(self):
         subprocess.run([os.path.join(self.place.reeved, "reevectl"), "--root", self.folder, "stop", "--all", "--yes"],
@@ -394,10 +428,7 @@ class ReevedSystemd(Reeved):
 
 OPEN = [("CapabilityBoundingSet", "~"), ("ProtectHome", "no"), ("ProtectProc", "default"), ("ProtectSystem", "no"),
         ("RestrictAddressFamilies", "~"), ("SystemCallArchitectures", ""), ("SystemCallFilter", "~"), ("UMask", "0022")]
-OPEN += [(key, "no") for key in (
-    "LockPersonality", "NoNewPrivileges", "PrivateDevices", "PrivateMounts", "PrivateTmp", "ProtectClock",
-    "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
-    "RemoveIPC", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID")]
+OPEN += [(key, "no") for key in CONFINED + ["RestrictNamespaces"]]
 
 
 class ReevedHardened(ReevedSystemd):
@@ -414,6 +445,14 @@ def write(folder, path, text):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write(text)
+
+
+def in_memory():
+    """A folder of a tmpfs, if there is one to write to."""
+    with open("/proc/mounts") as mounts:
+        kinds = {line.split()[1]: line.split()[2] for line in mounts}
+    places = (place for place in ("/run", "/dev/shm") if kinds.get(place) == "tmpfs" and os.access(place, os.W_OK))
+    return next(places, None)
 
 
 def absent(program, package):
@@ -443,5 +482,6 @@ def named(comm):
     return found
 
 
-ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, ReevedSystemd, ReevedHardened]
-USUAL = [peer.name for peer in ALL if peer not in (S6, ReevedHardened)]
+ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, SystemdTransientHardened, ReevedSystemd,
+       ReevedHardened]
+USUAL = [peer.name for peer in ALL if peer not in (S6, SystemdTransientHardened, ReevedHardened)]

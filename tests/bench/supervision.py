@@ -74,6 +74,8 @@ def arguments():
     unknown = [name for name in wanted if name not in known]
     if unknown:
         parser.error("no supervisor named %s; there are %s" % (", ".join(unknown), ", ".join(known)))
+    if {"reeved-systemd", "reeved-systemd-hardened"} <= set(wanted):
+        parser.error("two reeved cannot own the units of one machine: take one of the reeved-systemd rows")
     chosen.peers = [known[name] for name in wanted]
     return chosen
 
@@ -357,7 +359,11 @@ def table(title, head, rows):
 def show(report):
     def reference(rows, name, usual):
         """systemd's own rows are measured against systemd, the others against the floor."""
-        return rows.get("systemd-transient" if "systemd" in name else usual, {})
+        if "systemd" not in name:
+            return rows.get(usual, {})
+        # Sandboxed ones against one with the same sandbox.
+        bare = rows.get("systemd-transient", {})
+        return rows.get("systemd-transient-hardened", bare) if "hardened" in name else bare
 
     rows = []
     for name, row in report["crash"].items():
@@ -367,7 +373,7 @@ def show(report):
                      figure(row.get("again_p50_ms")), figure(measure.median(row.get("all_ms", []))),
                      figure(row.get("pss_mib"), 1), figure(row.get("cpu_ms_per_min"), 1)])
     if rows:
-        table("Killed → the next one in main(), ms, N = %d  (ratios to floor; systemd rows: to systemd-transient)" % SMALL,
+        table("Killed → the next one in main(), ms, N = %d  (ratios to floor; systemd to plain units as confined)" % SMALL,
               ["supervisor", "kills", "p50", "", "p99", "", "at once", "all %d" % SMALL, "PSS MiB", "CPU ms/min"], rows)
     for count, sizes in report["scale"].items():
         rows = []
@@ -378,7 +384,7 @@ def show(report):
             for key in ("start_ms", "stop_ms", "mass_ms"):
                 cells += [figure(row.get(key), 0), ratio(row.get(key), base.get(key))]
             rows.append(cells + [figure(row.get("pss_mib"), 1), figure(row.get("cpu_ms_per_min"), 1)])
-        table("N = %s, ms  (ratios to floor-cgroup; systemd rows: to systemd-transient)" % count,
+        table("N = %s, ms  (ratios to floor-cgroup; systemd to plain units as confined)" % count,
               ["supervisor", "start", "", "stop all", "", "all killed", "", "PSS MiB", "CPU ms/min"], rows)
     measured = [bar for bar in report["bars"] if bar["who"] in report["crash"] or bar["value"] is not None]
     if measured:

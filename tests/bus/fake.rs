@@ -205,6 +205,7 @@ impl Loop {
                 self.note(format!("events since={} max={max}", since.0));
                 let _ = back.send(vec![Arc::new(event("it failed"))]);
             }
+            Request::Alive(back) => drop(back.send(())),
             Request::SetLogLevel(level, back) => {
                 self.note(format!("level {level}"));
                 let _ = back.send(Ok(()));
@@ -326,6 +327,7 @@ pub fn replica(worker: &str, index: u32) -> ReplicaStatus {
         status_text: Some("serving".into()),
         active_tasks: Some(4),
         outdated: false,
+        vitals: Default::default(),
     }
 }
 

@@ -55,6 +55,12 @@ pub fn show(replica: &ReplicaId, property: &str) -> String {
     sh(&format!("systemctl show -P {property} {}", replica.unit()))
 }
 
+/// Whether the kernel holds it frozen; PID 1 knows only of what it has frozen itself.
+pub fn frozen(replica: &ReplicaId) -> bool {
+    let group = show(replica, "ControlGroup");
+    sh_ok(&format!("grep -q '^frozen 1$' /sys/fs/cgroup{group}/cgroup.events"))
+}
+
 /// Polls until it holds: for things that announce themselves to nobody.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = tokio::time::Instant::now() + PATIENCE;

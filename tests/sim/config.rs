@@ -37,7 +37,7 @@ pub fn random(rng: &mut Rng) -> Config {
             restart_rate: rate.map(|(count, per)| Rate { count, per: s(per) }),
             remediation: pick(rng, &[Remediation::On, Remediation::On, Remediation::DryRun, Remediation::Off]),
         },
-        metrics: Metrics { listen: None, system: false },
+        metrics: Metrics::off(),
         teams: BTreeMap::new(),
         workers: BTreeMap::new(),
     };

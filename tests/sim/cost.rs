@@ -62,7 +62,7 @@ impl Bench {
             node: Node { name: "n".into(), labels: BTreeMap::new() },
             launcher: LauncherKind::Auto,
             supervision: Supervision { damping, restart_rate: rate, remediation: Remediation::On },
-            metrics: Metrics { listen: None, system: false },
+            metrics: Metrics::off(),
             teams: BTreeMap::new(),
             workers: workers.into_iter().map(|w| (w.name.clone(), w)).collect(),
         };

@@ -69,6 +69,8 @@ unit() { echo "reeve-$1-${2:-1}.service"; }
 main_pid() { prop "$(unit "$@")" MainPID; }
 is_active() { systemctl --quiet is-active "$1"; }
 is_running() { [[ $(main_pid "$@") != 0 ]] && [[ $(prop "$(unit "$@")" SubState) == running ]]; }
+# is_frozen WORKER [REPLICA]: by the kernel's word. PID 1's FreezerState knows only of what PID 1 froze.
+is_frozen() { grep -q '^frozen 1$' "/sys/fs/cgroup$(prop "$(unit "$@")" ControlGroup)/cgroup.events"; }
 running_units() {
     systemctl list-units --plain --no-legend --state=running 'reeve-*.service' | awk '{ print $1 }' | sort
 }

@@ -35,7 +35,7 @@ pub struct UnitPart {
     pub sub_state: Option<String>,
     /// The run; `None` within: never started.
     pub invocation: Option<Option<[u8; 16]>>,
-    /// `running`, `frozen`, `freezing` …
+    /// `running`, `frozen`, `freezing` …: what PID 1 has done; not what others do to the cgroup.
     pub freezer: Option<String>,
     /// Main process, 0 when there is none.
     pub main_pid: Option<u32>,

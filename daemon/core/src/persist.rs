@@ -2,6 +2,7 @@
 
 use crate::exit::ExitRecord;
 use crate::ids::{OperationId, ReplicaId, RunId, WorkerName};
+use crate::replica::Tallies;
 use crate::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +74,9 @@ pub struct RestartRecord {
     pub breakers: BTreeMap<String, BreakerRecord>,
     /// Held down for good, with the reason, until reset: exit 77 or 78, or done.
     pub parked: Option<String>,
+    /// What is counted of it.
+    #[serde(default)]
+    pub tallies: Tallies,
 }
 
 /// One breaker.

@@ -1,8 +1,10 @@
 //! The read-only picture of the node that everyone but the core looks at.
 
+use crate::event::ProbeKind;
 use crate::exit::Cause;
 use crate::ids::{OperationId, ReplicaId, RunId, TeamName, WorkerName};
-use crate::time::Wall;
+use crate::replica::{ProbeTally, Tallies};
+use crate::time::{Mono, Wall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ pub struct NodeStatus {
     pub holds: Vec<(String, String)>,
     /// Grows with each reload that took effect.
     pub config_generation: u64,
+    /// When the configuration in force was taken.
+    pub config_since: Wall,
     /// Mistakes of the last refused reload; 0 when the files on disk are in force.
     pub config_errors: u32,
     /// `systemd` or `direct`.
@@ -130,6 +134,21 @@ pub struct ReplicaStatus {
     pub active_tasks: Option<u64>,
     /// The specification in force differs from the one it runs.
     pub outdated: bool,
+    /// What metrics tell of it beside all that.
+    pub vitals: Vitals,
+}
+
+/// Counters and ages of a replica (SUP-13).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Vitals {
+    /// Restarts, exits, OOM kills.
+    pub tallies: Tallies,
+    /// `closed`, `open`, `half-open`; empty without one.
+    pub breaker: &'static str,
+    /// When the live run last showed life by itself.
+    pub heartbeat: Option<Mono>,
+    /// Answers of its probes.
+    pub probes: BTreeMap<ProbeKind, ProbeTally>,
 }
 
 /// Cards, and our hold on them.

@@ -44,6 +44,8 @@ pub struct NotifySockets {
     open: BTreeMap<ReplicaId, (Arc<Socket>, AbortHandle)>,
     /// Inherited, and nobody has asked for them yet.
     inherited: BTreeMap<ReplicaId, OwnedFd>,
+    /// Looked after once; a thousand starts need not ask again.
+    folder_made: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,7 @@ impl NotifySockets {
             shared: Arc::new(Shared { buffer: Mutex::new(Buffer::new()), ignored: AtomicU64::new(0) }),
             open: BTreeMap::new(),
             inherited: BTreeMap::new(),
+            folder_made: false,
         }
     }
 
@@ -101,8 +104,11 @@ impl NotifySockets {
         let (fd, fresh) = match kept {
             Some(fd) => (fd, false),
             None => {
-                self.make_folder(&path)?;
-                (socket::bind(&path)?, true)
+                if !self.folder_made {
+                    self.make_folder(&path)?;
+                    self.folder_made = true;
+                }
+                (self.bind_fresh(&path)?, true)
             }
         };
         if stale {
@@ -161,6 +167,17 @@ impl NotifySockets {
         let (socket, task) = self.open.remove(replica)?;
         task.abort();
         Some(socket.uid.load(Ordering::Relaxed))
+    }
+
+    fn bind_fresh(&self, path: &std::path::Path) -> io::Result<OwnedFd> {
+        match socket::bind(path) {
+            // Somebody has tidied up.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_folder(path)?;
+                socket::bind(path)
+            }
+            bound => bound,
+        }
     }
 
     /// Workers of other users must be able to reach their socket through it.

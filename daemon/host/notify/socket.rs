@@ -43,17 +43,28 @@ pub struct Received<'a> {
     pub sender: Option<(i32, u32)>,
 }
 
-/// Binds a fresh socket at `path`, writable by everybody, in one step: until it stands there complete, the old one does.
+/// Binds a fresh socket at `path`, writable by everybody. Where one stands, it is replaced in one step: until the new
+/// one is complete, the old one is there.
 pub fn bind(path: &Path) -> io::Result<OwnedFd> {
-    let fresh = path.with_file_name(".new");
-    remove_if_there(&fresh)?;
-    let socket = UnixDatagram::bind(&fresh)
+    match bind_at(path) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            let fresh = path.with_file_name(".new");
+            remove_if_there(&fresh)?;
+            let socket = bind_at(&fresh)?;
+            std::fs::rename(&fresh, path)?;
+            Ok(socket)
+        }
+        bound => bound,
+    }
+}
+
+fn bind_at(path: &Path) -> io::Result<OwnedFd> {
+    let socket = UnixDatagram::bind(path)
         .map_err(|e| io::Error::new(e.kind(), format!("cannot bind {}: {e}", path.display())))?;
     socket.set_nonblocking(true)?;
     setsockopt(&socket, sockopt::PassCred, &true)?;
     // The daemon's umask is 0077; who may speak is decided by credentials, not by file mode.
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o666))?;
-    std::fs::rename(&fresh, path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
     Ok(socket.into())
 }
 

@@ -175,11 +175,24 @@ impl Store {
 
     /// Appends to the replica's log. An error says why the entry is not on disk; it waits in memory then.
     pub fn append(&mut self, replica: &ReplicaId, entry: &RunEntry) -> Result<(), String> {
-        let entry = Waiting { replica: replica.clone(), line: line::encode(entry)?, entry: entry.clone() };
+        self.append_all(replica, std::slice::from_ref(entry))
+    }
+
+    /// Appends several in one go: what belongs together costs one write.
+    pub fn append_all(&mut self, replica: &ReplicaId, entries: &[RunEntry]) -> Result<(), String> {
+        let mut lines = Vec::with_capacity(entries.len());
+        for entry in entries {
+            lines.push(line::encode(entry)?);
+        }
         // The order counts: nothing overtakes what waits.
-        let written = self.write_waiting().and_then(|()| self.write(&entry));
+        let written = self.write_waiting().and_then(|()| match lines.as_slice() {
+            [one] => self.write(replica, one, entries),
+            several => self.write(replica, &several.concat(), entries),
+        });
         written.map_err(|why| {
-            self.waiting.push(entry);
+            for (line, entry) in lines.into_iter().zip(entries) {
+                self.waiting.push(Waiting { replica: replica.clone(), line, entry: entry.clone() });
+            }
             format!("{why}; {}", self.waiting_text())
         })
     }
@@ -245,7 +258,7 @@ impl Store {
         let mut queue = std::mem::take(&mut self.waiting);
         let mut result = Ok(());
         while let Some(first) = queue.first() {
-            result = self.write(first);
+            result = self.write(&first.replica, &first.line, std::slice::from_ref(&first.entry));
             if result.is_err() {
                 break;
             }
@@ -255,17 +268,17 @@ impl Store {
         result
     }
 
-    fn write(&mut self, entry: &Waiting) -> Result<(), String> {
-        let path = self.path(&entry.replica);
-        if !self.logs.contains_key(&entry.replica) {
+    fn write(&mut self, replica: &ReplicaId, lines: &[u8], entries: &[RunEntry]) -> Result<(), String> {
+        let path = self.path(replica);
+        if !self.logs.contains_key(replica) {
             let log = Log { number: self.number(), ..Log::default() };
-            self.logs.insert(entry.replica.clone(), log);
+            self.logs.insert(replica.clone(), log);
             self.folder_dirty = true;
         }
-        let Some(log) = self.logs.get_mut(&entry.replica) else {
+        let Some(log) = self.logs.get_mut(replica) else {
             return Err(format!("{} is not open", path.display()));
         };
-        let mut line = Cow::Borrowed(&entry.line);
+        let mut line = Cow::Borrowed(lines);
         if log.torn {
             line.to_mut().insert(0, b'\n');
         }
@@ -281,7 +294,7 @@ impl Store {
         log.length += taken as u64;
         log.torn = false;
         log.dirty = true;
-        log.count.add(&entry.entry);
+        entries.iter().for_each(|entry| log.count.add(entry));
         self.dirty = true;
         Ok(())
     }

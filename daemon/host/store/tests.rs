@@ -208,6 +208,23 @@ fn a_full_disk_loses_nothing_and_keeps_the_order() {
 }
 
 #[test]
+fn what_belongs_together_is_one_write_and_none_of_it_is_lost() {
+    let disk = FaultDisk::new();
+    let (mut store, ..) = disk.open();
+    store.append_all(&web(), &[started(1), RunEntry::Ready(true)]).unwrap();
+    assert_eq!(store.logs[&web()].count.lines, 2);
+    disk.set(Some(Fault::Full(20)));
+    let why = store.append_all(&web(), &[RunEntry::Exited(exit(1)), restart(1)]).unwrap_err();
+    assert!(why.ends_with("2 entries wait in memory"), "{why}");
+    disk.set(None);
+    store.retry().unwrap();
+    let (store, restored, problems) = disk.open();
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(ids(&store.runs(&web())), [run(1)]);
+    assert_eq!(restored.replicas[&web()].restart.restarts, 1);
+}
+
+#[test]
 fn a_failing_fsync_is_said_and_tried_again() {
     let disk = FaultDisk::new();
     let (mut store, ..) = disk.open();

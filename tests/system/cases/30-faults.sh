@@ -120,12 +120,43 @@ test_frozen_worker_stops() {
     reload
     wait_running ice
     assert_rc 0 reevectl pause ice
-    assert_eq frozen "$(prop "$(unit ice)" FreezerState)"
+    is_frozen ice || fail "it is not frozen"
     assert_rc 0 reevectl stop ice
     ! is_active "$(unit ice)" || fail "it still runs"
     assert_rc 0 reevectl start ice
     is_running ice || fail "it does not run again"
-    assert_eq running "$(prop "$(unit ice)" FreezerState)"
+    ! is_frozen ice || fail "it is still frozen"
+}
+
+test_sup_09_frozen_worker_killed_keeps_its_name() {
+    # With a child, which stays frozen when the main process is killed.
+    worker iced <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "sleep 765432 & wait"]
+TOML
+    reload
+    wait_running iced
+    local pid round
+    for round in 1 2; do
+        pid=$(main_pid iced)
+        assert_rc 0 reevectl pause iced
+        is_frozen iced || fail "it is not frozen"
+        # Not by PID 1, which on some versions never lets go of a unit that dies so.
+        assert_eq running "$(prop "$(unit iced)" FreezerState)"
+        kill -KILL "$pid"
+        wait_for "its end is recorded ($round)" eval '[[ $(reevectl --json runs iced/1 | jq length) == '"$round"' ]]'
+        assert_eq 9 "$(last iced/1 signal)"
+        # Paused is paused: it heals when it is resumed.
+        assert_rc 0 reevectl resume iced
+        wait_for "it runs again under its name" eval "is_running iced && [[ \$(main_pid iced) != $pid ]]"
+        wait_for "it is ready" has_ready iced 1
+        ! is_frozen iced || fail "the new run is frozen"
+    done
+    assert_eq 1 "$(pgrep -fc 'sleep 765432$')" "children"
+    assert_rc 0 reevectl stop iced
+    ! is_active "$(unit iced)" || fail "it still runs"
+    assert_rc 0 reevectl start iced
+    is_running iced || fail "its name is lost"
 }
 
 test_hlt_05_a_probe_that_hangs_restarts_only_its_worker() {
@@ -187,6 +218,52 @@ test_disk_full_and_torn_state() {
     assert_eq "$kills" "$(reevectl --json runs keeper/1 | jq '[.[] | select(.signal == 9)] | length')" "no record is lost"
 }
 
+test_a_port_that_another_program_holds() {
+    worker roamer <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+[worker.probe.readiness]
+tcp = "127.0.0.1:{port}"
+initial_delay = "0s"
+period = "2s"
+timeout = "2s"
+TOML
+    reload
+    wait_for "it is ready" has_ready roamer 1
+    local port pid
+    port=$(replica roamer 1 port)
+    assert_rc 0 reevectl stop roamer
+    python3 -c "import socket,time; s=socket.create_server(('127.0.0.1',$port)); time.sleep(1e6)" &
+    pid=$!
+    # shellcheck disable=SC2064 # this very process
+    trap "kill $pid" EXIT
+    wait_for "somebody else has its port" python3 -c "import socket; socket.create_connection(('127.0.0.1',$port))"
+    # A port that Reeve chose is exchanged for a free one.
+    assert_rc 0 reevectl start roamer
+    wait_for "it is ready elsewhere" has_ready roamer 1
+    assert_ne "$port" "$(replica roamer 1 port)" "port"
+    assert_contains "another program holds port $port of roamer/1" "$(journal)"
+    # One that the definition chose is not ours to change: few tries, and the reason at hand.
+    worker fixed <<TOML
+[worker]
+exec = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "$port"]
+[worker.restart]
+breaker = { failures = 4, window = "2min", open = "10min" }
+TOML
+    reload
+    wait_for "it is seen to fail" equals crash-loop replica fixed 1 state
+    local runs
+    runs=$(reevectl --json runs fixed/1 | jq length)
+    assert_le "$runs" 6 "runs of the worker without its port"
+    wait_for "the record has the reason" eval 'reevectl --json runs fixed/1 | jq -e ".[0].log_tail | any(contains(\"Address already in use\"))"'
+    assert_contains "Address already in use" "$(reevectl --no-pager status fixed/1)"
+    holds_for 5 "no storm" equals "$runs" eval 'reevectl --json runs fixed/1 | jq length'
+    kill "$pid"
+    trap - EXIT
+    assert_rc 0 reevectl reset fixed/1
+    wait_for "it runs once the port is free" eval '[[ $(replica fixed 1 state) == ready ]]'
+}
+
 test_two_daemons_on_one_state_directory() {
     assert_rc 70 timeout 30 reeved --bus session --launcher direct
     assert_contains "$(reeved_pid)" "$OUT"
@@ -222,4 +299,41 @@ TOML
     pid=$(main_pid probed)
     kill -KILL "$pid"
     wait_for "it still heals" differs "$pid" main_pid probed
+}
+
+boot_clock() { awk '{ print int($1) }' /proc/uptime; }
+test_suspended_machine() {
+    grep -qw mem /sys/power/state 2>/dev/null || skip "this machine cannot be suspended"
+    # Its heartbeat is due many times while nobody can give it.
+    worker beating <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "systemd-notify --ready; while :; do systemd-notify WATCHDOG=1; sleep 1; done"]
+[worker.ready]
+notify = true
+[worker.probe.liveness]
+notify = true
+initial_delay = "5s"
+period = "15s"
+TOML
+    # Its next start falls into the suspend.
+    worker late <<'TOML'
+[worker]
+exec = ["/bin/sh", "-c", "exit 4"]
+[worker.restart]
+backoff = { first = "60s", base = "60s", cap = "60s", reset_after = "10min" }
+unsupervised_after = "10min"
+TOML
+    reload
+    wait_for "it beats" has_ready beating 1
+    wait_for "the other one has failed" has_run late/1
+    local before slept
+    before=$(fingerprint | grep beating)
+    slept=$(boot_clock)
+    rtcwake --mode mem --seconds 90 || skip "this machine cannot be suspended and woken: rtcwake failed"
+    slept=$(($(boot_clock) - slept))
+    ((slept >= 60)) || skip "the boot clock of this machine stands still while it sleeps ($slept s)"
+    wait_for "the suspend was noticed" eval 'journal | grep -q "the machine was suspended"'
+    wait_for "the start that was due is made up for" eval '(( $(reevectl --json runs late/1 | jq length) >= 2 ))'
+    holds_for 20 "a heartbeat nobody could give is not missed" equals "$before" eval 'fingerprint | grep beating'
+    has_ready beating 1
 }

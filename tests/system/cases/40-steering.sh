@@ -42,18 +42,18 @@ TOML
     local pid
     pid=$(main_pid talker)
     assert_rc 0 reevectl pause talker
-    assert_eq frozen "$(prop "$(unit talker)" FreezerState)"
+    is_frozen talker || fail "it is not frozen"
     assert_eq paused "$(replica talker 1 state)"
     assert_rc 0 reevectl resume talker
-    assert_eq running "$(prop "$(unit talker)" FreezerState)"
+    ! is_frozen talker || fail "it is still frozen"
     assert_rc 0 reevectl isolate --yes talker
-    assert_eq frozen "$(prop "$(unit talker)" FreezerState)"
+    is_frozen talker || fail "it is not frozen"
     assert_contains "0.0.0.0/0" "$(prop "$(unit talker)" IPAddressDeny)"
     # A restart of the daemon leaves the evidence as it is.
     systemctl restart reeved
     wait_for "reeved is back" reeved_up
     assert_eq isolated "$(replica talker 1 state)"
-    assert_eq frozen "$(prop "$(unit talker)" FreezerState)"
+    is_frozen talker || fail "it is not frozen"
     assert_rc 0 reevectl resume talker
     assert_eq "$pid" "$(main_pid talker)" "the process through all of it"
     assert_eq "" "$(prop "$(unit talker)" IPAddressDeny)"

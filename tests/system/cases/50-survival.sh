@@ -88,6 +88,42 @@ TOML
     assert_eq 11 "$(reevectl --json runs orphan/1 | jq -r '.[0].signal')"
 }
 
+# PID 1's own records of the runs it has started.
+started_runs() {
+    journalctl --sync
+    journalctl -q -o json --since "@$TEST_BEGAN" _PID=1 "UNIT=$1" MESSAGE_ID=39f53479d3a045ac8e11786248231fbf |
+        jq -r .INVOCATION_ID | sort -u
+}
+test_sup_p7_reeved_and_the_dead_man_start_it_at_the_same_time() {
+    worker raced <<'TOML'
+[worker]
+exec = ["/bin/sleep", "24681012"]
+[worker.restart]
+backoff = { first = "0s", base = "0s", cap = "0s" }
+breaker = "off"
+unsupervised_after = "3s"
+TOML
+    reload
+    wait_running raced
+    local i pid reeved present
+    reeved=$(reeved_pid)
+    for i in 0 1 2 3 4 5; do
+        pid=$(main_pid raced)
+        kill -STOP "$reeved"
+        kill -KILL "$pid"
+        # PID 1 waits for 3 s: reeved learns of the death before, at and after that.
+        sleep "$(awk -v i="$i" 'BEGIN { print 2.6 + i * 0.15 }')"
+        kill -CONT "$reeved"
+        wait_for "it is back ($i)" eval "is_running raced && [[ \$(main_pid raced) != $pid ]] && has_ready raced 1"
+        assert_eq 1 "$(pgrep -fc '^/bin/sleep 24681012')" "live runs"
+    done
+    assert_eq "$reeved" "$(reeved_pid)"
+    present=$(prop "$(unit raced)" InvocationID)
+    # Every run but the present one has ended: one record each.
+    wait_for "one record a run" eval '[[ $(reevectl --json runs raced/1 | jq -r ".[].run" | sort) == "$(started_runs reeve-raced-1.service | grep -v '"$present"')" ]]'
+    assert_eq 0 "$(reevectl --json runs raced/1 | jq '[.[] | select(.signal != 9 and .signal != 15)] | length')" "each with its status"
+}
+
 test_kill_in_the_middle_of_start_drain_and_stop() {
     install -d -m 777 /srv/mid
     rm -f /srv/mid/*

@@ -44,6 +44,13 @@ pub(super) fn profile(text: &str) -> Result<(), String> {
     unless(ok, "a MIG profile such as \"1g.10gb\"", text)
 }
 
+/// A file for a textfile collector, which reads only files of this ending.
+pub(super) fn textfile(text: &str) -> Result<(), String> {
+    path(text)?;
+    let named = text.rsplit('/').next().is_some_and(|name| name.len() > 5 && name.ends_with(".prom"));
+    unless(named, "an absolute path that ends with .prom", text)
+}
+
 /// A node name.
 pub(super) fn node(text: &str) -> Result<(), String> {
     let ok = made_of(text, ".-_") && text.len() <= 64 && !text.starts_with(['.', '-', '_']);

@@ -94,6 +94,32 @@ pub struct Metrics {
     pub listen: Option<String>,
     /// Whether node_exporter's system families are offered.
     pub system: bool,
+    /// Most series of the node.
+    pub max_series: u32,
+    /// Most series that one replica may bring of its own.
+    pub max_worker_series: u32,
+    /// Where the page is also written, for a textfile collector.
+    pub textfile: Option<String>,
+    /// TLS of the endpoint; `None`: plain.
+    pub tls: Option<MetricsTls>,
+}
+
+impl Metrics {
+    /// Nothing is offered, and as many series are kept as by default.
+    pub fn off() -> Self {
+        Self { listen: None, system: false, max_series: 20_000, max_worker_series: 1000, textfile: None, tls: None }
+    }
+}
+
+/// `[metrics.tls]`: names of systemd credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsTls {
+    /// Certificate chain, PEM.
+    pub certificate: String,
+    /// Private key, PEM.
+    pub key: String,
+    /// Who signs the certificates that clients must show, PEM; `None`: no client certificate is asked for.
+    pub client_ca: Option<String>,
 }
 
 /// `[gpu]`: how cards are looked at.

@@ -128,6 +128,7 @@ impl Core {
         let spec = super::spec::build(worker, replica, &self.gpus, &self.site, &self.config);
         replica.restart.breakers.values_mut().for_each(breaker::try_once);
         replica.def = Some(worker.def.clone());
+        replica.port_free = false;
         replica.not_before = None;
         replica.wish = None;
         replica.armed = None;
@@ -150,6 +151,7 @@ impl Core {
             start_time: None,
             liveness: ProbeState::default(),
             readiness: ProbeState::default(),
+            heartbeat: None,
             progress: None,
             frozen: false,
             freezing: false,

@@ -9,7 +9,7 @@ use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::{Kind, Notice};
 use crate::persist::{LiveRun, Restored, RunEntry};
 use crate::plan;
-use crate::replica::{Input, Live, ProbeState, Replica, RestartWish, State};
+use crate::replica::{Input, Live, ProbeState, Replica, RestartWish, State, tallies};
 use crate::restart::{self, Doom};
 use crate::time::{Now, Wall};
 use crate::timers::Timer;
@@ -162,8 +162,10 @@ impl Core {
     pub(super) fn unsupervised(&mut self, id: &ReplicaId, run: RunId, started: Option<Wall>, info: &ExitInfo) {
         let cause = restart::classify(info, &Doom::None, 15);
         let record = self.record(id, run, started, info, cause.clone(), false, cause.to_string());
-        self.keep_record(id, record);
+        self.keep_record(id, record, info.oom_kill);
         if let Some(replica) = self.replicas.get_mut(id) {
+            replica.restart.tallies.restarted(tallies::reason(&cause, false));
+            replica.uncounted = false;
             replica.restart.restarts = replica.restart.restarts.saturating_add(1);
             let books = replica.restart.clone();
             self.append(id, RunEntry::Restart(books));
@@ -180,7 +182,7 @@ impl Core {
         let started = stored.map(|s| s.started);
         let text = cause.to_string();
         let record = self.record(id, run, started, info, cause.clone(), false, text.clone());
-        self.keep_record(id, record);
+        self.keep_record(id, record, info.oom_kill);
         if self.node.replacing.remove(id).is_some() {
             self.persist();
         }
@@ -207,6 +209,7 @@ impl Core {
             start_time: None,
             liveness: ProbeState::default(),
             readiness: ProbeState::default(),
+            heartbeat: None,
             progress: None,
             frozen: false,
             freezing: false,

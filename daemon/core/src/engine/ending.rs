@@ -7,7 +7,7 @@ use crate::ids::{ReplicaId, RunId};
 use crate::notice::Kind;
 use crate::persist::RunEntry;
 use crate::plan::On;
-use crate::replica::{Live, Replica};
+use crate::replica::{Live, Replica, tallies};
 use crate::restart::{self, Doom, Verdict};
 use crate::time::Wall;
 use crate::timers::Timer;
@@ -51,7 +51,7 @@ impl Core {
         let started = live.run.map(|_| live.started.wall);
         let record = self.record(id, run, started, &info, cause.clone(), true, text.clone());
         let before = self.written.get(id).copied();
-        self.keep_record(id, record);
+        self.keep_record(id, record, info.oom_kill);
         if let Some(before) = before.filter(|_| live.run.is_none()) {
             self.written.insert(id.clone(), before);
         }
@@ -111,9 +111,11 @@ impl Core {
     }
 
     /// D8: the record is written before anything that could erase the status.
-    pub(super) fn keep_record(&mut self, id: &ReplicaId, record: ExitRecord) {
+    pub(super) fn keep_record(&mut self, id: &ReplicaId, record: ExitRecord, oom_kill: bool) {
         self.written.insert(id.clone(), record.run);
         if let Some(replica) = self.replicas.get_mut(id) {
+            replica.restart.tallies.ended(&record, oom_kill);
+            replica.uncounted = true;
             replica.last_exit = Some(record.clone());
         }
         self.emit(Effect::Record(record));
@@ -136,6 +138,7 @@ impl Core {
         };
         let mut books = replica.restart.clone();
         let requested = matches!(cause, Cause::Operator | Cause::StopTimeout);
+        let asked = wish.is_some();
         let uptime = if live.run.is_some() { now.mono.since(live.started.mono) } else { Duration::ZERO };
         let mut verdict = restart::decide(
             &mut books,
@@ -155,7 +158,12 @@ impl Core {
         if !requested {
             books.restarts = books.restarts.saturating_add(1);
         }
-        if Some(&books) != self.replicas.get(id).map(|r| &r.restart) {
+        if !off && matches!(verdict, Verdict::Restart { .. } | Verdict::CrashLoop { .. }) {
+            books.tallies.restarted(tallies::reason(cause, asked));
+        }
+        let replica = self.replicas.get_mut(id);
+        let counted = replica.is_some_and(|r| std::mem::take(&mut r.uncounted) || r.restart != books);
+        if counted {
             self.append(id, RunEntry::Restart(books.clone()));
         }
         self.say_end(id, live.run, cause, text, &verdict);

@@ -129,6 +129,7 @@ impl Core {
             return;
         }
         counters.in_flight = false;
+        replica.probes.entry(kind).or_default().count(result.as_ref().copied().map_err(String::as_str));
         if !matches!(state, State::Starting | State::Up) {
             return;
         }
@@ -146,9 +147,7 @@ impl Core {
         // After a verdict against it, the budget may keep it alive: it is asked on, and judged again as it fails on.
         let again = error.is_some() && failures >= probe.failure_threshold && kind == ProbeKind::Liveness && !grace;
         self.timers.set(id, timer(kind), next);
-        if verdict.is_some() || error.is_some() {
-            self.touch(id);
-        }
+        self.touch(id);
         match kind {
             ProbeKind::Liveness if again => {
                 let why = format!("{failures} failures in a row: {}", error.unwrap_or_default());
@@ -260,11 +259,13 @@ impl Core {
             return;
         };
         if self.replicas.get(id).is_some_and(|r| matches!(r.state, State::Starting | State::Up)) {
+            let now = self.now.mono;
             let at = self.after(allowed(&probe));
             let grace = self.timers.get(id, timer);
             self.timers.set(id, timer, grace.filter(|g| *g > at).unwrap_or(at));
             if let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) {
                 live.liveness.passing = Some(true);
+                live.heartbeat = Some(now);
             }
         }
     }

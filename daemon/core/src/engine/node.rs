@@ -30,6 +30,7 @@ impl Core {
         let old = Arc::clone(&self.config);
         self.generation += 1;
         self.config_errors = 0;
+        self.config_since = self.now.wall;
         let changed: Vec<_> = config
             .workers
             .iter()
@@ -238,8 +239,10 @@ impl Core {
         replica.port_asked = false;
         match result {
             Ok(port) => {
-                replica.port = Some(port);
-                self.append(id, RunEntry::Port(port));
+                replica.port_free = true;
+                if replica.port.replace(port) != Some(port) {
+                    self.append(id, RunEntry::Port(port));
+                }
                 self.mark(id);
             }
             Err(why) => {

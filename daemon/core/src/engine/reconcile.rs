@@ -212,9 +212,9 @@ impl Core {
     }
 
     /// PID 1's dead-man restart must not overtake a wait: one that ends later than half the delay, or nobody knows
-    /// when, disarms it (supervision note §3.3).
+    /// when, disarms it (supervision note §3.3). A port comes at once; should it not, the timer disarms.
     fn disarm_if_long(&mut self, id: &ReplicaId, until: Option<crate::time::Mono>) {
-        let Some(replica) = self.replicas.get(id).filter(|r| r.state == State::Down) else {
+        let Some(replica) = self.replicas.get(id).filter(|r| r.state == State::Down && !r.port_asked) else {
             return;
         };
         if replica.armed.is_some_and(|latest| until.is_none_or(|at| at >= latest)) {

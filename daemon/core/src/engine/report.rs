@@ -84,7 +84,7 @@ impl Core {
         let cause = Cause::StartFailed(text.into());
         let last = self.replicas.get(id).and_then(|r| r.last_exit.clone());
         let record = self.record(id, run, None, info, cause, true, text.into());
-        self.keep_record(id, record);
+        self.keep_record(id, record, info.oom_kill);
         if let Some(replica) = self.replicas.get_mut(id) {
             replica.last_exit = last.or(replica.last_exit.take());
             replica.strays.remove(&run);

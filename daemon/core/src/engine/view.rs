@@ -4,7 +4,7 @@ use super::{Core, Phase};
 use crate::ids::{ReplicaId, WorkerName};
 use crate::plan::On;
 use crate::replica::{Replica, State};
-use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, WorkerStatus};
+use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, Vitals, WorkerStatus};
 use crate::time::Mono;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -126,6 +126,12 @@ impl Core {
             status_text: live.and_then(|l| l.status_text.clone()),
             active_tasks: live.and_then(|l| l.active_tasks),
             outdated: live.is_some_and(|l| digest.as_deref().is_some_and(|d| d != l.digest)),
+            vitals: Vitals {
+                tallies: replica.restart.tallies.clone(),
+                breaker: breaker(replica),
+                heartbeat: live.and_then(|l| l.heartbeat),
+                probes: replica.probes.clone(),
+            },
         };
         replica.view = Some(Arc::new(status));
     }
@@ -157,10 +163,22 @@ impl Core {
             drain_reason: self.node.drained.clone(),
             holds: self.holds.values().cloned().collect(),
             config_generation: self.generation,
+            config_since: self.config_since,
             config_errors: self.config_errors,
             launcher: self.site.launcher.clone(),
             status_line: format!("{state}; workers {ready}/{wanted} ready"),
         }
+    }
+}
+
+/// The worst of its breakers in one word.
+fn breaker(replica: &Replica) -> &'static str {
+    let all = || replica.restart.breakers.values();
+    match replica.def.as_ref().is_some_and(|d| d.restart.breaker.is_none()) {
+        true => "",
+        false if all().any(|b| b.open_until.is_some()) => "open",
+        false if all().any(|b| b.half_open) => "half-open",
+        false => "closed",
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Kind {
     Info,
     /// Of a kind that the source does not tell: `untyped` in 0.0.4, `unknown` in OpenMetrics.
     Untyped,
+    /// Quantiles with sum and count. Only workers have it among their own numbers; no family of Reeve's does.
+    Summary,
 }
 
 /// How often a family is looked at, and by whom (notes: lanes).
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Gauge | Kind::Info => "gauge",
             Kind::Histogram => "histogram",
             Kind::Untyped => "untyped",
+            Kind::Summary => "summary",
         }
     }
 

@@ -8,13 +8,25 @@
 //! A value that is not known is absent: never 0, never a sentinel. Label values come from bounded sets: never a pid, a
 //! run, a task or a host name.
 
+pub mod accumulate;
+pub mod board;
+pub mod exposition;
 pub mod families;
 pub mod family;
+pub mod foreign;
 pub mod labels;
+pub mod parse;
 pub mod report;
 pub mod samples;
+pub mod selection;
+pub mod supervisor;
+pub mod text;
 
+pub use board::{Board, Caps};
+pub use exposition::Exposition;
 pub use family::{Family, Kind, Lane};
+pub use foreign::Foreign;
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};
+pub use selection::Selection;

@@ -38,13 +38,6 @@ pub(super) fn start(view: &View<'_>, replica: &Replica, now: Mono) -> Decision {
     {
         return Decision::Wait(shut);
     }
-    if worker.def.wants_port && replica.port.is_none() {
-        return if replica.port_asked {
-            plain("waits for a free port")
-        } else {
-            Decision::Act(Action::AllocatePort, "it needs a port".into())
-        };
-    }
     match gpus(view, worker, replica, now) {
         Ok(None) => {}
         Ok(Some(given)) => return Decision::Act(Action::AssignGpus(given), "it needs GPUs".into()),
@@ -56,6 +49,14 @@ pub(super) fn start(view: &View<'_>, replica: &Replica, now: Mono) -> Decision {
     if view.bucket.ready_at(now) > now {
         let until = Some(view.bucket.ready_at(now));
         return Decision::Wait(Wait { reason: "start rate of the node is used up".into(), until, on: On::Turn });
+    }
+    // Last, since it is found free only now.
+    if worker.def.wants_port && !replica.port_free {
+        return if replica.port_asked {
+            plain("waits for a free port")
+        } else {
+            Decision::Act(Action::AllocatePort, "it needs a port".into())
+        };
     }
     Decision::Act(Action::Start, start_reason(replica))
 }

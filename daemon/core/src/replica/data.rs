@@ -1,8 +1,9 @@
 //! What is known of one replica beside its state.
 
-use super::State;
+use super::{ProbeTally, State};
 use crate::config::Worker;
 use crate::effect::RunSpec;
+use crate::event::ProbeKind;
 use crate::exit::ExitRecord;
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::persist::{LiveRun, RestartRecord};
@@ -10,7 +11,7 @@ use crate::plan::Wait;
 use crate::restart::Doom;
 use crate::status::ReplicaStatus;
 use crate::time::{Mono, Now, Wall};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Replica {
     pub stragglers_told: bool,
     /// A port was asked for.
     pub port_asked: bool,
+    /// It was found free, for the start to come: while the replica is down anybody may take it.
+    pub port_free: bool,
     /// Newest end.
     pub last_exit: Option<ExitRecord>,
     /// Definition of the present or last run, to stop it in its order after the definition is gone.
@@ -76,6 +79,10 @@ pub struct Replica {
     pub meanwhile: Option<(RunId, Option<u32>, Option<String>)>,
     /// READY=1 came before the launcher's own report.
     pub early_ready: bool,
+    /// Answers of its probes.
+    pub probes: BTreeMap<ProbeKind, ProbeTally>,
+    /// Something was counted that does not stand in the stored books yet.
+    pub uncounted: bool,
     /// Its picture, until something changes.
     pub view: Option<Arc<ReplicaStatus>>,
 }
@@ -129,6 +136,8 @@ pub struct Live {
     pub liveness: ProbeState,
     /// Readiness.
     pub readiness: ProbeState,
+    /// When it last showed life by itself: WATCHDOG=1, or a new progress value.
+    pub heartbeat: Option<Mono>,
     /// Last progress value.
     pub progress: Option<String>,
     /// Frozen.
@@ -213,6 +222,7 @@ impl Replica {
             gpus: Vec::new(),
             stragglers_told: false,
             port_asked: false,
+            port_free: false,
             last_exit: None,
             def: None,
             waits: None,
@@ -228,6 +238,8 @@ impl Replica {
             start_reason: String::new(),
             meanwhile: None,
             early_ready: false,
+            probes: BTreeMap::new(),
+            uncounted: false,
             view: None,
         }
     }

@@ -19,8 +19,10 @@
 //! [`step`] only says which state comes next and what is to be done; the engine does it.
 
 mod data;
+pub mod tallies;
 
 pub use data::{Counted, Live, ProbeState, Replica, RestartWish};
+pub use tallies::{ProbeTally, Tallies};
 
 /// Where a replica is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

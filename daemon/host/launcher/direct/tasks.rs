@@ -2,6 +2,7 @@
 
 use super::runs::Runs;
 use super::watch::{Watch, What};
+use crate::host::cgroup::{Group, freezing};
 use reeve_core::{Applied, LauncherEvent, ReplicaId, RunId};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,8 +10,6 @@ use tokio::io::unix::AsyncFd;
 
 /// A worker of another user must have executed its program after this long.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// A cgroup must have frozen after this long.
-const FREEZE_TIMEOUT: Duration = Duration::from_secs(5);
 /// SIGKILL is sent again after this long.
 pub(super) const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -86,30 +85,14 @@ pub(super) async fn reap_adopted(shared: Arc<Shared>, mut child_ends: tokio::sig
     }
 }
 
-pub(super) async fn until_frozen(
-    shared: Arc<Shared>,
-    key: u32,
-    group: crate::host::cgroup::Group,
-    replica: ReplicaId,
-    run: RunId,
-) {
-    let deadline = tokio::time::Instant::now() + FREEZE_TIMEOUT;
-    let mut wait = Duration::from_millis(1);
-    let result = loop {
-        if group.frozen() {
-            break Ok(());
-        }
-        if tokio::time::Instant::now() > deadline {
-            break Err(format!("not frozen within {} s", FREEZE_TIMEOUT.as_secs()));
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_millis(100));
-        match shared.runs().live.get(&key) {
-            Some(living) if living.frozen => {}
-            Some(_) => break Err("thawed meanwhile".to_owned()),
-            None => break Err("it has ended".to_owned()),
-        }
+/// Answers a request to freeze once it is frozen, or cannot be.
+pub(super) async fn until_frozen(shared: Arc<Shared>, key: u32, group: Group, replica: ReplicaId, run: RunId) {
+    let going_on = || match shared.runs().live.get(&key) {
+        Some(living) if living.frozen => Ok(()),
+        Some(_) => Err("thawed meanwhile".to_owned()),
+        None => Err("it has ended".to_owned()),
     };
+    let result = freezing::settle(&group, true, going_on).await;
     let mut runs = shared.runs();
     if let (Err(_), Some(living)) = (&result, runs.live.get_mut(&key)) {
         living.thaw();

@@ -3,7 +3,7 @@
 use super::engine::{Done, Engine, Output};
 use super::ops::{Op, Tools, Way};
 use super::render::{self, Rendered};
-use super::unit::{Life, Unit};
+use super::unit::{Freezing, Life, Unit};
 use crate::bus::systemd1::{Property, SystemdError};
 use reeve_core::ReplicaId;
 use reeve_core::config::Resources;
@@ -17,7 +17,6 @@ impl Engine {
     pub(super) fn begin(&mut self, tools: &Tools, replica: &ReplicaId, op: Op) -> Option<Done> {
         let unit = self.units.get_mut(replica)?;
         let name = replica.unit();
-        let frozen = unit.frozen();
         let nothing = |op| Some(Done::Op(replica.clone(), op, Output::Plain(Ok(()))));
         let tools = tools.clone();
         let plain: Plain = match op {
@@ -26,7 +25,7 @@ impl Engine {
                 return nothing(op);
             }
             Op::Freeze(run) | Op::Thaw(run) | Op::Network { run, .. } | Op::Limits { run, .. } if !unit.lives(run) => {
-                let ended = SystemdError::Refused { name: String::new(), text: format!("run {run} has ended") };
+                let ended = SystemdError::ours(format!("run {run} has ended"));
                 return Some(Done::Op(replica.clone(), op, Output::Plain(Err(ended))));
             }
             Op::Signal { signal, whole, .. } => {
@@ -34,6 +33,7 @@ impl Engine {
             }
             Op::Stop { run, signal, grace } => {
                 unit.down = true;
+                let frozen = unit.thaw();
                 let differs = unit.stop.is_some_and(|(own, patience)| own != signal || patience < grace);
                 let replica = replica.clone();
                 self.work.push(Box::pin(async move {
@@ -44,6 +44,7 @@ impl Engine {
             }
             Op::Kill(_) => {
                 unit.down = true;
+                let frozen = unit.thaw();
                 Box::pin(async move { tools.kill(&name, frozen).await })
             }
             Op::Disarm => {
@@ -57,11 +58,25 @@ impl Engine {
                 if !unit.loaded {
                     return nothing(op);
                 }
+                let frozen = unit.thaw();
                 Box::pin(async move { tools.forget(&name, frozen).await })
             }
-            Op::Freeze(_) => Box::pin(async move { tools.freeze(&name).await }),
-            Op::Thaw(_) if !frozen => return nothing(op),
-            Op::Thaw(_) => Box::pin(async move { tools.systemd.thaw(&name).await }),
+            Op::Freeze(_) => match unit.freeze() {
+                Ok(Freezing::Asked(group)) => Box::pin(async move { Tools::until_frozen(&group).await }),
+                Ok(Freezing::Forbidden) => {
+                    unit.part.freezer = Some("freezing".to_owned());
+                    Box::pin(async move { tools.systemd.freeze(&name).await })
+                }
+                Err(text) => {
+                    let refused = Output::Plain(Err(SystemdError::ours(text)));
+                    return Some(Done::Op(replica.clone(), op, refused));
+                }
+            },
+            Op::Thaw(_) if !unit.frozen() => return nothing(op),
+            Op::Thaw(_) => {
+                let (frozen, group) = (unit.thaw(), unit.group());
+                Box::pin(async move { tools.until_thawed(&name, frozen, group).await })
+            }
             Op::Network { deny, .. } => {
                 let properties =
                     if deny { render::cut_off() } else { unit.network.clone().unwrap_or_else(render::open) };
@@ -84,17 +99,16 @@ impl Engine {
         let Op::Start { spec, socket, resumed, .. } = &op else {
             return None;
         };
-        let refused = |op, text| {
-            let error = SystemdError::Refused { name: String::new(), text };
-            Some(Done::Op(replica.clone(), op, Output::Start(Err(error))))
-        };
+        let refused =
+            |op, text: String| Some(Done::Op(replica.clone(), op, Output::Start(Err(SystemdError::ours(text)))));
         let rendered = match render::render(spec, socket.as_deref(), &self.paths) {
             Ok(rendered) => rendered,
             Err(text) => return refused(op, text),
         };
         let unit = self.units.get_mut(replica)?;
-        // A run that was killed while frozen leaves its unit frozen for good: only a new unit is rid of that.
-        let stuck = unit.frozen() && unit.life() == Life::Ended;
+        // A run that was killed while PID 1 held it frozen leaves its unit so for good: only a new unit is rid of that,
+        // where anything is. What is left of a cgroup that we froze would freeze the next run.
+        let stuck = unit.thaw() && unit.life() == Life::Ended;
         let changed = unit.command.as_ref().is_some_and(|command| command != rendered.command());
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck && !changed;
         let another = unit.invocation() != unit.run.map(|run| run.id);

@@ -56,8 +56,8 @@ impl Engine {
         let ok = result.is_ok();
         let (run, what) = match op {
             Op::Freeze(run) => {
-                if ok {
-                    unit.part.freezer = Some("frozen".to_owned());
+                if unit.frozen_by_pid1() {
+                    unit.part.freezer = Some(if ok { "frozen" } else { "running" }.to_owned());
                 }
                 (*run, Applied::Freeze)
             }

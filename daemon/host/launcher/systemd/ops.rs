@@ -6,11 +6,12 @@
 use super::board::Board;
 use super::render::{self, Rendered};
 use crate::bus::systemd1::{Property, Systemd, SystemdError};
+use crate::host::cgroup::{Group, freezing};
 use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;
 use reeve_core::{RunId, StartToken};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -173,9 +174,7 @@ impl Tools {
 
     /// Gives the unit up, whatever it does.
     pub async fn forget(&self, unit: &str, frozen: bool) -> Done<()> {
-        if frozen && let Err(error @ SystemdError::Lost(_)) = self.systemd.thaw(unit).await {
-            return Err(error);
-        }
+        self.thaw_if(unit, frozen).await?;
         self.clear(unit).await
     }
 
@@ -184,11 +183,15 @@ impl Tools {
         gone(self.job(self.systemd.stop_unit(unit).await).await).map(drop)
     }
 
+    /// Thaws it if PID 1 has frozen it. A refusal is no reason to leave undone what comes next.
     async fn thaw_if(&self, unit: &str, frozen: bool) -> Done<()> {
-        if frozen {
-            gone(self.systemd.thaw(unit).await)?;
+        if !frozen {
+            return Ok(());
         }
-        Ok(())
+        match self.systemd.thaw(unit).await {
+            Err(error @ SystemdError::Lost(_)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// PID 1's own stop, or only the signal when PID 1 would send another one or be less patient.
@@ -206,14 +209,24 @@ impl Tools {
         gone(self.systemd.kill_unit(unit, true, libc::SIGKILL).await)
     }
 
-    /// Freezes, where the host can.
-    pub async fn freeze(&self, unit: &str) -> Done<()> {
-        if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-            return Err(SystemdError::Refused {
-                name: "NotSupported".to_owned(),
-                text: "this host has cgroup v1, which systemd cannot freeze".to_owned(),
-            });
+    /// Waits for the cgroup to freeze; thaws it again if it does not.
+    pub async fn until_frozen(group: &Group) -> Done<()> {
+        let result = freezing::settle(group, true, || Ok(())).await;
+        if result.is_err() {
+            // What it was asked of may be gone.
+            let _ = group.freeze(false);
         }
-        self.systemd.freeze(unit).await
+        result.map_err(SystemdError::ours)
+    }
+
+    /// Waits for the cgroup to thaw, after PID 1 has done its part where it has frozen it.
+    pub async fn until_thawed(&self, unit: &str, frozen: bool, group: Option<Group>) -> Done<()> {
+        if frozen {
+            self.systemd.thaw(unit).await?;
+        }
+        match group {
+            Some(group) => freezing::settle(&group, false, || Ok(())).await.map_err(SystemdError::ours),
+            None => Ok(()),
+        }
     }
 }

@@ -11,8 +11,10 @@
 use super::ops::Op;
 use super::render::Rendered;
 use crate::bus::systemd1::{Property, UnitPart};
+use crate::host::cgroup::Group;
 use reeve_core::{ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, Wall};
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where a unit is in the life of its run.
@@ -24,6 +26,15 @@ pub(super) enum Life {
     Live,
     /// It has ended.
     Ended,
+}
+
+/// What came of asking the kernel to freeze a unit.
+#[derive(Debug)]
+pub(super) enum Freezing {
+    /// It is under way in this cgroup.
+    Asked(Group),
+    /// The file is not ours to write: PID 1 may do it.
+    Forbidden,
 }
 
 /// The run the core knows of.
@@ -63,7 +74,7 @@ pub(super) struct Unit {
     pub next: Option<Rendered>,
     /// Off the network.
     pub cut: bool,
-    /// Absolute.
+    /// Absolute path of its cgroup.
     pub cgroup: Option<String>,
     /// First signal and patience of PID 1's own stop; fixed when the unit is made.
     pub stop: Option<(i32, Duration)>,
@@ -112,10 +123,41 @@ impl Unit {
         self.part.invocation.flatten().map(RunId)
     }
 
-    /// Frozen, or about to be.
+    /// Frozen or about to be, by us or by PID 1. The cgroup says so itself: PID 1 notices only what it does.
     pub fn frozen(&self) -> bool {
+        self.frozen_by_pid1() || self.group().is_some_and(|group| group.freezing())
+    }
+
+    /// Frozen or about to be by FreezeUnit, which PID 1 alone can undo.
+    pub fn frozen_by_pid1(&self) -> bool {
         let state = self.part.freezer.as_deref();
         state.is_some_and(|s| !matches!(s, "running" | "thawing"))
+    }
+
+    /// Its cgroup, where there is a v2 hierarchy.
+    pub fn group(&self) -> Option<Group> {
+        self.cgroup.as_ref().map(|path| Group::at(path.into()))
+    }
+
+    /// Asks the kernel to freeze it, behind the back of PID 1: a unit that dies while PID 1 holds it frozen stays frozen
+    /// for good on some versions (257), and its name is lost. `Err`: this host cannot.
+    pub fn freeze(&self) -> Result<Freezing, String> {
+        let Some(group) = self.group() else {
+            return Err("this host has cgroup v1, which cannot be frozen".to_owned());
+        };
+        match group.freeze(true) {
+            Ok(()) => Ok(Freezing::Asked(group)),
+            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                Ok(Freezing::Forbidden)
+            }
+            Err(e) => Err(format!("cgroup.freeze: {e}")),
+        }
+    }
+
+    /// Asks the kernel to thaw it, if it is to be frozen. `true`: PID 1 has to thaw it too.
+    pub fn thaw(&self) -> bool {
+        let refused = |group: Group| group.freezing() && group.freeze(false).is_err();
+        self.group().is_some_and(refused) || self.frozen_by_pid1()
     }
 
     /// `run` is the present one and has not ended.

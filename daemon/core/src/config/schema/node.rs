@@ -5,6 +5,7 @@ use crate::config::{address, text};
 use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const CREDENTIAL: Kind = Kind::Text { expected: "the name of a systemd credential", check: text::credential };
 
 /// In the order of the manual, sections together.
 pub(super) const KEYS: &[Key] = &[
@@ -87,6 +88,43 @@ pub(super) const KEYS: &[Key] = &[
         Some("node"),
         "MET-01",
         "Whether the families of node_exporter are offered; off where node_exporter runs already.",
+    ),
+    Key::new(
+        "metrics.max_series",
+        Kind::Integer { min: 100, max: 1_000_000 },
+        Some("20000"),
+        "MET-17",
+        "Series of this node at most; what is over it is dropped and counted.",
+    ),
+    Key::new(
+        "metrics.max_worker_series",
+        Kind::Integer { min: 1, max: 100_000 },
+        Some("1000"),
+        "MET-17",
+        "Series that one replica may bring of its own at most.",
+    ),
+    Key::new(
+        "metrics.textfile",
+        Kind::Text { expected: "an absolute path that ends with .prom", check: text::textfile },
+        None,
+        "INT-07",
+        "File that is written anew every 15 s for node_exporter's textfile collector; its folder must exist.",
+    ),
+    Key::new(
+        "metrics.tls",
+        Kind::Section { optional: true },
+        None,
+        "SEC-06",
+        "TLS of the endpoint. The names are of systemd credentials (LoadCredential=), or of files in credentials/.",
+    ),
+    Key::new("metrics.tls.certificate", CREDENTIAL, None, "SEC-06", "Certificate chain of the endpoint, PEM."),
+    Key::new("metrics.tls.key", CREDENTIAL, None, "SEC-06", "Its private key, PEM."),
+    Key::new(
+        "metrics.tls.client_ca",
+        CREDENTIAL,
+        None,
+        "SEC-06",
+        "Certificates by which clients' certificates must be signed, PEM; without it everybody may read.",
     ),
     Key::new(
         "gpu.nvml",

@@ -1,7 +1,9 @@
 //! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
 
 use super::doc::{Doc, Report};
-use crate::config::types::{Config, Damping, Gpu, LauncherKind, Metrics, Node, Nvml, Remediation, Supervision, Team};
+use crate::config::types::{
+    Config, Damping, Gpu, LauncherKind, Metrics, MetricsTls, Node, Nvml, Remediation, Supervision, Team,
+};
 use crate::config::{HostFacts, text};
 use crate::ids::TeamName;
 use std::collections::BTreeMap;
@@ -17,10 +19,7 @@ pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Con
             _ => LauncherKind::Auto,
         },
         supervision: supervision(doc),
-        metrics: Metrics {
-            listen: doc.text("metrics.listen"),
-            system: doc.text("metrics.system").as_deref() != Some("off"),
-        },
+        metrics: metrics(doc, report),
         gpu: Gpu {
             nvml: match doc.text("gpu.nvml") {
                 _ if doc.is_off("gpu.nvml") => Nvml::Off,
@@ -33,6 +32,36 @@ pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Con
         teams: teams(doc),
         workers: BTreeMap::new(),
     }
+}
+
+fn metrics(doc: &Doc<'_>, report: &mut Report) -> Metrics {
+    let listen = doc.text("metrics.listen");
+    let tls = if doc.is_set("metrics.tls") { tls(doc, listen.as_deref(), report) } else { None };
+    Metrics {
+        listen,
+        system: doc.text("metrics.system").as_deref() != Some("off"),
+        max_series: doc.count("metrics.max_series"),
+        max_worker_series: doc.count("metrics.max_worker_series"),
+        textfile: doc.text("metrics.textfile"),
+        tls,
+    }
+}
+
+fn tls(doc: &Doc<'_>, listen: Option<&str>, report: &mut Report) -> Option<MetricsTls> {
+    if listen.is_some_and(|place| place.starts_with("unix:")) {
+        let side = doc.side("metrics.listen");
+        let text = format!("is for an address, and {side} is a socket whose file says who may connect");
+        report.error(doc, "metrics.tls", &["metrics.listen"], text);
+    }
+    let mut needed = |key: &str| {
+        let found = doc.text(key);
+        if found.is_none() {
+            report.error(doc, key, &[], "is missing; expected the name of a systemd credential".to_owned());
+        }
+        found
+    };
+    let (certificate, key) = (needed("metrics.tls.certificate"), needed("metrics.tls.key"));
+    Some(MetricsTls { certificate: certificate?, key: key?, client_ca: doc.text("metrics.tls.client_ca") })
 }
 
 fn name(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> String {

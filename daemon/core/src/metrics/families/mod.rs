@@ -2,18 +2,24 @@
 
 use super::family::Family;
 
-mod agent;
-mod daemon;
+pub mod agent;
+pub mod daemon;
+mod define;
 mod gpu;
 mod node;
+pub mod supervisor;
 mod worker;
 
 pub use gpu::*;
 pub use node::*;
+pub use worker::*;
 
 /// Every family there is, group after group, in the order of the manual page.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [node::TABLE, worker::TABLE, gpu::TABLE, daemon::TABLE, agent::TABLE].into_iter().flatten().copied()
+    [node::TABLE, worker::TABLE, supervisor::TABLE, gpu::TABLE, daemon::TABLE, agent::TABLE]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 #[cfg(test)]

@@ -1,0 +1,67 @@
+//! Samples on their way through the loop: taken from sources, put where pages are made from.
+
+use super::handle::Handle;
+use super::run::App;
+use crate::export::{Export, Settings, View};
+use crate::host::clock::Clock;
+use crate::host::paths::Paths;
+use reeve_core::config::{Merged, Metrics, explain};
+use reeve_core::metrics::{Caps, Report};
+use reeve_core::{Core, Event};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+/// `FileDescriptorName=` of the endpoint's socket unit.
+const SOCKET_NAME: &str = "metrics";
+
+impl App {
+    /// Takes a report. Whoever writes a page finds it; nothing is written here.
+    pub(super) fn reported(&mut self, report: Report) {
+        self.board.take(report, Clock::now());
+        self.exposition.send_replace(self.board.exposition());
+    }
+
+    /// The configuration has changed.
+    pub(super) fn metrics_settings(&mut self) {
+        let metrics = &self.core.config().metrics;
+        self.board.set_caps(caps(metrics));
+        if let Some(export) = &self.export {
+            export.apply(settings(metrics, &self.merged, &self.paths));
+        }
+    }
+}
+
+/// How many series are kept.
+pub(super) fn caps(metrics: &Metrics) -> Caps {
+    Caps { node: metrics.max_series as usize, worker: metrics.max_worker_series as usize }
+}
+
+/// Starts the endpoint. `handed` are descriptors from the service manager that nobody else wanted.
+pub(super) fn start(
+    core: &Core,
+    merged: &Merged,
+    paths: &Paths,
+    handed: Vec<(String, OwnedFd)>,
+    handle: &Handle,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Option<Export> {
+    let settings = settings(&core.config().metrics, merged, paths);
+    let inherited = handed.into_iter().filter(|(name, _)| name == SOCKET_NAME).map(|(_, fd)| fd).collect();
+    match Export::start(settings, inherited, View::new(handle.clone()), events.clone()) {
+        Ok(export) => Some(export),
+        Err(error) => {
+            let problem = Some(format!("the endpoint's thread cannot be made: {error}"));
+            // The inbox is there: the loop has not begun.
+            let _ = events.send(Event::ComponentHealth { component: "metrics", problem });
+            None
+        }
+    }
+}
+
+fn settings(metrics: &Metrics, merged: &Merged, paths: &Paths) -> Settings {
+    let origin = explain("metrics.listen", Some(merged)).and_then(|mut facts| facts.remove("origin"));
+    let by_default = origin.is_none_or(|origin| origin == "default");
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Settings::of(metrics, by_default, paths, credentials.as_deref())
+}

@@ -75,6 +75,7 @@ pub(super) struct App {
     /// The newest samples of each source.
     pub board: Board,
     pub exposition: watch::Sender<Arc<Exposition>>,
+    pub gpus: super::gpu::Gpus,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,
     pub stale: bool,

@@ -1,6 +1,7 @@
 //! Joining the parts.
 
 use super::args::{self, Cli};
+use super::gpu::Gpus;
 use super::logs::LogSource;
 use super::run::{App, Inbox};
 use super::trail::Trail;
@@ -136,7 +137,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
     let (synced, synced_inbox) = mpsc::unbounded_channel();
-    let (_reports, report_inbox) = mpsc::unbounded_channel();
+    let (reports, report_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -155,8 +156,10 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     }
     let way = if launcher.0.survives() { Way::Unit } else { Way::Child };
     let metrics = config.metrics.clone();
+    let cards = config.gpu.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
+    let gpus = Gpus::start(cards, core.gpus_released(), reports, events.clone(), pictures.clone());
     let (exposition, samples) = watch::channel(Arc::default());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
@@ -192,6 +195,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         specs: BTreeMap::new(),
         board: Board::new(super::metrics::caps(&metrics)),
         exposition,
+        gpus,
         export,
         stale: true,
         pictured: Instant::now(),

@@ -35,8 +35,18 @@ pub enum RunEntry {
     Restart(RestartRecord),
     /// The port kept for it.
     Port(u16),
-    /// Cards and slices given to it, by UUID.
-    Gpus(Vec<String>),
+    /// Cards and slices given to it.
+    Gpus(GpuGrant),
+}
+
+/// Cards and slices of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GpuGrant {
+    /// By UUID.
+    pub given: Vec<String>,
+    /// cgroup of the run that ended on them last: what is left in it may still hold them.
+    #[serde(default)]
+    pub cgroup: Option<String>,
 }
 
 /// The run that was alive when the log was last written.
@@ -115,8 +125,8 @@ pub struct ReplicaHistory {
     pub restart: RestartRecord,
     /// Port.
     pub port: Option<u16>,
-    /// Cards and slices, by UUID.
-    pub gpus: Vec<String>,
+    /// Cards and slices.
+    pub gpus: GpuGrant,
     /// The newest exit.
     pub last_exit: Option<ExitRecord>,
 }

@@ -2,7 +2,7 @@
 
 use super::line::{self, Line};
 use reeve_core::exit::{RUNS_KEPT, TAIL_LINES};
-use reeve_core::persist::{LiveRun, ReplicaHistory, RestartRecord};
+use reeve_core::persist::{GpuGrant, LiveRun, ReplicaHistory, RestartRecord};
 use reeve_core::{ExitRecord, RunEntry, RunId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -58,7 +58,7 @@ pub struct Replay {
     live: Option<LiveRun>,
     restart: Option<RestartRecord>,
     port: Option<u16>,
-    gpus: Vec<String>,
+    gpus: GpuGrant,
     exits: VecDeque<ExitRecord>,
     tails: BTreeMap<RunId, Vec<String>>,
 }
@@ -164,7 +164,7 @@ impl Replay {
             }
         }
         self.port.map(RunEntry::Port).map_or(Ok(()), &mut put)?;
-        if !self.gpus.is_empty() {
+        if !self.gpus.given.is_empty() {
             put(RunEntry::Gpus(self.gpus))?;
         }
         self.restart.map(RunEntry::Restart).map_or(Ok(()), &mut put)?;

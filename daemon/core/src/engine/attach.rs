@@ -27,7 +27,8 @@ impl Core {
             replica.resumes = books.parked.is_none() && (books.failures > 0 || !books.breakers.is_empty());
             replica.restart = history.restart;
             replica.port = history.port;
-            replica.gpus = history.gpus;
+            replica.gpus = history.gpus.given;
+            replica.last_cgroup = history.gpus.cgroup;
             if let Some(exit) = &history.last_exit {
                 self.written.insert(id.clone(), exit.run);
             }

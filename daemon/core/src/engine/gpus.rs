@@ -8,7 +8,7 @@ use crate::gpu::inventory::below_mount;
 use crate::gpu::{Hold, Inventory, gate};
 use crate::ids::{CommandId, ReplicaId};
 use crate::notice::{Kind, Notice};
-use crate::persist::RunEntry;
+use crate::persist::{GpuGrant, RunEntry};
 use crate::plan::On;
 use crate::replica::{Live, State};
 use crate::status::{CardStatus, GpusStatus};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between two looks while there is nothing to look with.
+/// Between two looks later on, and while there is nothing to look with.
 const AWAY: Duration = Duration::from_secs(10);
 
 impl Core {
@@ -57,6 +57,10 @@ impl Core {
         for (id, cgroup) in changed.stragglers {
             self.kill_stragglers(&id, cgroup);
         }
+        if changed.cards {
+            let users = self.replicas.values().filter(|r| !r.gpus.is_empty());
+            self.dirty.extend(users.map(|r| r.id.clone()));
+        }
         if changed.gates {
             self.wake(&On::Gpus);
             self.wake(&On::MoreGpus);
@@ -89,6 +93,9 @@ impl Core {
         replica.stragglers_told = false;
         if live.run.is_some() {
             let given = replica.gpus.clone();
+            replica.last_cgroup.clone_from(&live.cgroup);
+            let grant = GpuGrant { given: given.clone(), cgroup: live.cgroup.clone() };
+            self.append(id, RunEntry::Gpus(grant));
             self.gpus.died(id, &given, live.cgroup.clone(), live.pid, now);
             self.emit(Effect::LookAtGpus);
             self.timers.set(id, Timer::Gpus, now + gate::AGAIN);
@@ -104,7 +111,9 @@ impl Core {
             return;
         }
         self.emit(Effect::LookAtGpus);
-        let span = if self.gpus.inventory().hold == Hold::Held { gate::AGAIN } else { AWAY };
+        // What is not gone soon is not looked at as often.
+        let fresh = self.replicas.get(id).is_some_and(|r| self.now.mono.since(r.since.mono) < AWAY);
+        let span = if fresh && self.gpus.inventory().hold == Hold::Held { gate::AGAIN } else { AWAY };
         self.timers.set(id, Timer::Gpus, self.after(span));
     }
 
@@ -113,14 +122,15 @@ impl Core {
         for loser in self.gpus.give(id, &given) {
             let Some(replica) = self.replicas.get_mut(&loser) else { continue };
             replica.gpus.retain(|uuid| !given.contains(uuid));
-            let left = replica.gpus.clone();
+            let left = GpuGrant { given: replica.gpus.clone(), cgroup: replica.last_cgroup.clone() };
             self.append(&loser, RunEntry::Gpus(left));
             self.touch(&loser);
         }
         if let Some(replica) = self.replicas.get_mut(id) {
             replica.gpus.clone_from(&given);
+            replica.last_cgroup = None;
         }
-        self.append(id, RunEntry::Gpus(given));
+        self.append(id, RunEntry::Gpus(GpuGrant { given, cgroup: None }));
         self.gpus_view = None;
         self.mark(id);
     }
@@ -129,7 +139,7 @@ impl Core {
     pub(super) fn take_gpus(&mut self, id: &ReplicaId) {
         if self.replicas.get(id).is_some_and(|r| !r.gpus.is_empty()) {
             self.gpus.give(id, &[]);
-            self.append(id, RunEntry::Gpus(Vec::new()));
+            self.append(id, RunEntry::Gpus(GpuGrant::default()));
             self.wake(&On::Gpus);
             self.gpus_view = None;
         }
@@ -144,7 +154,13 @@ impl Core {
             let given: Vec<_> = std::mem::take(&mut replica.gpus);
             let own: Vec<_> = given.into_iter().filter(|uuid| self.gpus.owner(uuid).is_none()).collect();
             replica.gpus.clone_from(&own);
+            let (dead, cgroup) = (replica.expected.is_none(), replica.last_cgroup.clone());
             self.gpus.give(&id, &own);
+            // Whether its last run had left them was known to the former daemon only.
+            if dead && !own.is_empty() {
+                self.gpus.died(&id, &own, cgroup, None, self.now.mono);
+                self.timers.set(&id, Timer::Gpus, self.now.mono);
+            }
         }
     }
 
@@ -156,7 +172,7 @@ impl Core {
             Hold::Off => refuse("GPUs are turned off ([gpu] nvml)"),
             Hold::Held if hold => refuse("NVML is held already"),
             Hold::Released if !hold => refuse("NVML is released already"),
-            _ if self.gpus_asked.values().any(|asked| *asked != hold) => refuse("the opposite is still under way"),
+            _ if self.gpus_asked.values().any(|(asked, _)| *asked != hold) => refuse("the opposite is still under way"),
             _ => None,
         };
         let id = request.id;
@@ -167,19 +183,19 @@ impl Core {
         let text = if why.is_empty() { request.by.clone() } else { format!("{}: {why}", request.by) };
         self.node.gpus_released = (!hold).then(|| text.clone());
         self.persist();
-        self.gpus_asked.insert(id, hold);
-        let (kind, verb) = if hold { (Kind::GpusAcquired, "asked for") } else { (Kind::GpusReleased, "released") };
-        self.emit(Effect::Notice(Notice::node(kind, format!("{verb} by {text}"))));
+        self.gpus_asked.insert(id, (hold, text));
         self.emit(Effect::HoldGpus { id, hold });
     }
 
     /// The source has answered.
     pub(super) fn gpus_held(&mut self, id: CommandId, result: Result<(), String>) {
-        if self.gpus_asked.remove(&id).is_none() {
-            return;
-        }
+        let Some((hold, text)) = self.gpus_asked.remove(&id) else { return };
+        let (kind, verb) = if hold { (Kind::GpusAcquired, "taken back") } else { (Kind::GpusReleased, "let go of") };
         let result = match result {
-            Ok(()) => Ok(Accepted::Done),
+            Ok(()) => {
+                self.emit(Effect::Notice(Notice::node(kind, format!("{verb} by {text}"))));
+                Ok(Accepted::Done)
+            }
             Err(text) => Err(Refusal { kind: RefusalKind::Unavailable, text }),
         };
         self.emit(Effect::Reply { id, result });

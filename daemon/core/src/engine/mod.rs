@@ -116,8 +116,8 @@ pub struct Core {
     gpus: Books,
     /// Their picture, until something changes.
     gpus_view: Option<Arc<GpusStatus>>,
-    /// The command that has asked for NVML, or for letting it go, until the answer.
-    gpus_asked: BTreeMap<CommandId, bool>,
+    /// Commands that have asked for NVML (`true`) or for letting it go, until the answer, with who asked and why.
+    gpus_asked: BTreeMap<CommandId, (bool, String)>,
     next_turn: Option<Mono>,
     touched: BTreeSet<ReplicaId>,
     stale_views: BTreeSet<WorkerName>,
@@ -270,6 +270,11 @@ impl Core {
     /// Where a replica is in its life.
     pub fn state_of(&self, id: &ReplicaId) -> Option<State> {
         self.replicas.get(id).map(|r| r.state)
+    }
+
+    /// Whether NVML was let go of on request.
+    pub fn gpus_released(&self) -> bool {
+        self.node.gpus_released.is_some()
     }
 
     /// The configuration in force.

@@ -114,11 +114,12 @@ fn obstacle(books: &Books, piece: &Piece<'_>, me: &ReplicaId, held: impl Fn(&Rep
 }
 
 fn refuse(request: &Request, all: usize, free: usize, in_the_way: &BTreeMap<String, usize>) -> Refused {
-    let what = match &request.profile {
-        None => "GPUs".to_owned(),
-        Some(profile) => format!("{profile} slices"),
-    };
     let least = request.least;
+    let several = if least == 1 { "" } else { "s" };
+    let what = match &request.profile {
+        None => format!("GPU{several}"),
+        Some(profile) => format!("{profile} slice{several}"),
+    };
     if all < least {
         let have = if all == 0 { "none".to_owned() } else { all.to_string() };
         return Refused { never: true, reason: format!("it asks for {least} {what}, and this node has {have}") };

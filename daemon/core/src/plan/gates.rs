@@ -158,7 +158,13 @@ fn request(worker: &DesiredWorker) -> Request {
 
 /// Whether its cards are its own: while it runs, and while it is to run.
 fn keeps_gpus(view: &View<'_>, replica: &Replica) -> bool {
-    replica.state != State::Down || (!replica.is_parked() && super::off(view, &replica.id).is_none())
+    let id = &replica.id;
+    let worker = view.desired.workers.get(&id.worker);
+    let wanted = worker.is_some_and(|w| w.indices.contains(&id.index) && w.unplaceable.is_none())
+        && view.desired.all_off.is_none()
+        && !view.desired.stopped.contains_key(id)
+        && !replica.is_parked();
+    wanted || replica.state != State::Down || !replica.strays.is_empty()
 }
 
 /// DEP-06, REC-09: in a rolling change at most `max_unavailable` replicas of the worker are not ready. One that is not

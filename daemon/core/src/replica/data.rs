@@ -42,6 +42,8 @@ pub struct Replica {
     pub port: Option<u16>,
     /// Cards and slices given to it, by UUID; others may take them while it is not wanted.
     pub gpus: Vec<String>,
+    /// cgroup of the run that ended on its cards last.
+    pub last_cgroup: Option<String>,
     /// That its last run still holds its cards was said.
     pub stragglers_told: bool,
     /// A port was asked for.
@@ -220,6 +222,7 @@ impl Replica {
             wish: None,
             port: None,
             gpus: Vec::new(),
+            last_cgroup: None,
             stragglers_told: false,
             port_asked: false,
             port_free: false,

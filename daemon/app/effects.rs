@@ -60,6 +60,9 @@ impl App {
                 let context = self.context(&replica);
                 self.prober.hook(replica, run, kind, action, timeout, context);
             }
+            Effect::LookAtGpus => self.look_at_gpus(),
+            Effect::HoldGpus { id, hold } => self.hold_gpus(id, hold),
+            Effect::KillStragglers { cgroup, .. } => self.kill_stragglers(&cgroup),
             Effect::Append(replica, entry) => self.keep(&replica, vec![entry]),
             Effect::Record(record) => self.keep(&record.replica_id(), vec![RunEntry::Exited(record)]),
             Effect::Persist(node) => {

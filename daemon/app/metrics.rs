@@ -73,6 +73,8 @@ impl App {
 
     /// The configuration has changed.
     pub(super) fn metrics_settings(&mut self) {
+        let released = self.core.gpus_released();
+        self.gpus.apply(&self.core.config().gpu, released);
         let metrics = &self.core.config().metrics;
         self.board.set_caps(caps(metrics));
         self.measuring.apply(metrics.system);

@@ -77,6 +77,7 @@ pub(super) struct App {
     pub board: Board,
     pub exposition: watch::Sender<Arc<Exposition>>,
     pub measuring: Measuring,
+    pub gpus: super::gpu::Gpus,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,
     pub stale: bool,

@@ -1,6 +1,7 @@
 //! Joining the parts.
 
 use super::args::{self, Cli};
+use super::gpu::Gpus;
 use super::logs::LogSource;
 use super::metrics::Measuring;
 use super::run::{App, Inbox};
@@ -156,10 +157,12 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     }
     let way = if launcher.0.survives() { Way::Unit } else { Way::Child };
     let metrics = config.metrics.clone();
+    let cards = config.gpu.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let board = Board::new(super::metrics::caps(&metrics));
     let (exposition, samples) = watch::channel(board.exposition());
+    let gpus = Gpus::start(cards, core.gpus_released(), reports.clone(), events.clone(), pictures.clone());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
     let measuring = Measuring::start(metrics.system, &handle, reports, events.clone());
@@ -196,6 +199,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         board,
         exposition,
         measuring,
+        gpus,
         export,
         stale: true,
         pictured: Instant::now(),

@@ -14,6 +14,9 @@
 //! | `drained WHO`, `healthy WHO yes\|no` | what hooks and probes answer |
 //! | `notify WHO KEY=VALUE…`, `start-fails TEXT`, `start-works` | what workers and the launcher say |
 //! | `freeze-fails TEXT` | the launcher refuses to freeze |
+//! | `gpus NODE…`, `gpu N lost\|remap-failure\|xid X\|well`, `look` | cards by the CPU nodes they hang on; how one is; a look |
+//! | `leaves WHO`, `undead yes\|no` | the next end of its run leaves something on its cards; whether that can be killed |
+//! | `nvml away WHY`, `nvml back` | the source has lost NVML |
 //! | `do COMMAND…` | as typed after `reevectl` |
 //! | `plan`, `status` | pictures |
 

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod manager;
+mod metrics;
 pub(super) mod properties;
 mod task_runs;
 mod workers;
@@ -73,6 +74,7 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::ListTaskRuns => task_runs::list(call),
         Verb::Cancel => task_runs::cancel(call).await,
         Verb::GetReport => task_runs::report(call),
+        Verb::GetMetrics => metrics::get(call),
         Verb::AuditQuery => audit::query(call),
         Verb::AuditVerify => audit::verify(call),
     }

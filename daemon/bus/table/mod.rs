@@ -4,6 +4,7 @@
 //! tests are made from [`INTERFACES`]. A [`Verb`] joins a method to the code that does it.
 
 mod manager;
+mod metrics;
 mod node;
 mod verbs;
 mod workers;
@@ -18,6 +19,7 @@ pub const INTERFACES: &[Interface] = &[
     workers::REPLICA,
     node::MAINTENANCE,
     node::TASK_RUN,
+    metrics::METRICS,
     node::AUDIT,
 ];
 
@@ -202,6 +204,7 @@ pub enum Verb {
     ListTaskRuns,
     Cancel,
     GetReport,
+    GetMetrics,
     AuditQuery,
     AuditVerify,
 }

@@ -100,6 +100,17 @@ pub struct PlanArgs {
     pub full: bool,
 }
 
+/// Arguments of `metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct MetricsArgs {
+    /// Sources such as cpu or gpu, or names of families such as 'reeve_worker_*'
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Do not shorten what does not fit
+    #[arg(short = 'l', long)]
+    pub full: bool,
+}
+
 /// Arguments of `audit`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct AuditArgs {

@@ -6,6 +6,7 @@ mod events;
 mod lifecycle;
 mod list;
 mod logs;
+mod metrics;
 mod node;
 mod plan;
 mod reload;
@@ -36,6 +37,7 @@ pub async fn run(ctl: &Ctl, verb: &Verb) -> Result<u8, Failure> {
         Verb::Runs(args) => runs::run(ctl, args).await,
         Verb::Logs(args) => logs::run(ctl, args).await,
         Verb::Events(args) => events::run(ctl, args).await,
+        Verb::Metrics(args) => metrics::run(ctl, args).await,
         Verb::Plan(args) => plan::run(ctl, args).await,
         Verb::Reload(args) => reload::run(ctl, args).await,
         Verb::Config(args) => config::run(ctl, &args.verb).await,

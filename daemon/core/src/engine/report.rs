@@ -7,6 +7,7 @@ use crate::exit::{Cause, ExitInfo, ExitStatus};
 use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::Kind;
 use crate::persist::{LiveRun, RunEntry};
+use crate::plan::On;
 use crate::replica::{Input, Replica, State};
 use crate::restart::Doom;
 use crate::timers::Timer;
@@ -89,6 +90,7 @@ impl Core {
             replica.last_exit = last.or(replica.last_exit.take());
             replica.strays.remove(&run);
         }
+        self.wake(&On::Gpus);
         self.arm_now(id);
     }
 

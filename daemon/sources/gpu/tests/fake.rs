@@ -1,6 +1,6 @@
 //! A world of its own for each test: a copy of the fake library, its state file, a root with /proc, and what was told.
 
-use super::super::{Gpu, Options, Outlet, Periods};
+use super::super::{Gpu, Options, Outlet, Periods, Place};
 use reeve_core::gpu::Inventory;
 use reeve_core::metrics::{Report, Samples, Value};
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(super) struct Told {
 }
 
 #[derive(Debug, Default)]
-struct Ear(Mutex<Told>, Condvar);
+struct Ear(Mutex<Told>, Condvar, Mutex<Vec<Place>>);
 
 impl Outlet for Ear {
     fn report(&self, report: Report) {
@@ -62,6 +62,10 @@ impl Outlet for Ear {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.inventory = Some(inventory);
         self.1.notify_all();
+    }
+
+    fn places(&self) -> Vec<Place> {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -152,6 +156,11 @@ impl World {
         let folder = self.root.path().join(format!("proc/{pid}"));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("cgroup"), format!("0::{cgroup}\n")).unwrap();
+    }
+
+    /// The runs that live.
+    pub(super) fn places(&self, places: Vec<Place>) {
+        *self.ear.2.lock().unwrap_or_else(PoisonError::into_inner) = places;
     }
 
     /// Waits until it is so.

@@ -218,7 +218,7 @@ def bars(rows, rates, per15):
     bar("CPU per scrape against " + default, ratio(ours, get(default, "cpu")), 0.1)
     more = get("reeved", "cpu", 500)
     if more is not None:
-        bar("CPU per scrape with 500 more processes", abs(more / ours - 1) * 100, 10, "% more")
+        bar("CPU per scrape, difference with 500 more processes", abs(more / ours - 1) * 100, 10, "%")
     bar("background sampling", rates["reeved"], 0.5, "ms/s")
     if default in per15:
         bar("sampling and a scrape every 15 s against " + default, ratio(per15["reeved"], per15[default]), 1.0)

@@ -16,6 +16,7 @@
 //! | `freeze-fails TEXT` | the launcher refuses to freeze |
 //! | `do COMMAND…` | as typed after `reevectl` |
 //! | `plan`, `status` | pictures |
+//! | `metrics FAMILY…` | series that the supervisor tells; `*` stands for any text |
 
 #![expect(
     clippy::unwrap_used,

@@ -28,6 +28,7 @@ READERS_SET = ["cpu", "stat", "meminfo", "diskstats", "netdev", "loadavg", "pres
 # What reeved reads.
 REEVES_SET = READERS_SET + ["vmstat", "filesystem", "netclass", "filefd", "conntrack", "timex", "time", "uname", "os",
                             "mdadm", "bonding", "edac"]
+CONTROLLERS = ["cpu", "memory", "io", "pids"]
 GAP = 0.02
 
 
@@ -154,6 +155,17 @@ def cgroups_of(pid):
     return sorted(found)
 
 
+def fake_cards(folder, library):
+    """Where the loader finds the fake library under the name of the real one; eight cards."""
+    place = os.path.join(folder, "nvml")
+    os.mkdir(place)
+    shutil.copy(library, os.path.join(place, "libnvidia-ml.so.1"))
+    state = os.path.join(place, "state")
+    with open(state, "w") as file:
+        file.write("profile = h200\n")
+    return {"LD_LIBRARY_PATH": place, "FAKE_NVML_STATE": state}
+
+
 def node_exporters():
     program = next((p for p in map(shutil.which, EXPORTERS) if p), None)
     if not program:
@@ -176,15 +188,13 @@ def sleepers(count):
     return group
 
 
-def table(rows, cards):
+def table(rows):
     print("\n%-32s %9s %17s %8s %8s %13s %8s %7s" % (
         "", "processes", "CPU ms per scrape", "p50 ms", "p99 ms", "RSS / PSS MiB", "KB", "series"))
     for (name, extra), row in rows.items():
         print("%-32s %9s %17.2f %8.2f %8.1f %6.1f /%5.1f %8.1f %7d" % (
             name, "+%d" % extra, row["cpu"], row["p50"], row["p99"], row["rss"], row["pss"], row["bytes"] / 1000,
             row["series"]))
-    if not cards:
-        print("no cards: reeved looks for none here")
 
 
 def bars(rows, rates, per15):
@@ -208,7 +218,7 @@ def bars(rows, rates, per15):
     bar("CPU per scrape against " + default, ratio(ours, get(default, "cpu")), 0.1)
     more = get("reeved", "cpu", 500)
     if more is not None:
-        bar("CPU per scrape with 500 more processes", abs(more / ours - 1) * 100, 10, "% more")
+        bar("CPU per scrape, difference with 500 more processes", abs(more / ours - 1) * 100, 10, "%")
     bar("background sampling", rates["reeved"], 0.5, "ms/s")
     if default in per15:
         bar("sampling and a scrape every 15 s against " + default, ratio(per15["reeved"], per15[default]), 1.0)
@@ -246,7 +256,7 @@ def main():
     parser.add_argument("--idle", type=int, default=60, metavar="SECONDS", help="how long background is measured")
     parser.add_argument("--quick", action="store_true", help="one round, 20 s of background, no extra processes")
     parser.add_argument("--long", action="store_true", help="10 000 scrapes more: are memory and descriptors flat?")
-    parser.add_argument("--library", metavar="FILE", help="fake libnvidia-ml that reeved is to load, with its cards")
+    parser.add_argument("--cards", metavar="FILE", help="libfake_nvml.so (cargo build -p fake-nvml): with its 8 cards")
     parser.add_argument("--json", metavar="FILE", help="the figures, for programs")
     options = parser.parse_args()
     if options.quick:
@@ -259,8 +269,8 @@ def main():
         root, port = os.path.join(folder, "root"), free_port()
         configure(root, port, options.workers)
         environment = dict(os.environ)
-        if options.library:
-            environment["REEVE_NVML"] = options.library
+        if options.cards:
+            environment.update(fake_cards(folder, options.cards))
         log = stack.enter_context(open(os.path.join(folder, "log"), "w"))
         command = [options.reeved, "--root", root, "--launcher", "direct", "--log", "warn"]
 
@@ -281,6 +291,10 @@ def main():
             port = free_port()
             exporters.append(start(name, flags + ["--web.listen-address=127.0.0.1:%d" % port], port))
 
+        text = reeved.scrape().decode()
+        cards = sum(1 for line in text.splitlines() if line.startswith("reeve_gpu_info{"))
+        files = sum(1 for p in cgroups_of(reeved.pid)[:1] for f in os.listdir(p) if f.split(".")[0] in CONTROLLERS)
+        print("%d cards; %d files of controllers and pressure in the cgroup of a worker" % (cards, files))
         print("%d workers, %d rounds of %d scrapes, %d s of background; load %.1f" % (
             options.workers, options.repeats, options.scrapes, options.idle, os.getloadavg()[0]), flush=True)
         rates = idle(exporters, options.idle)
@@ -299,7 +313,7 @@ def main():
             if group:
                 os.killpg(group.pid, 15)
                 group.wait()
-        table(rows, options.library)
+        table(rows)
         per15 = {name: rates[name] + rows[name, 0]["cpu"] / 15 for name in rates}
         print("\n%-32s %16s %32s" % ("", "background ms/s", "with a scrape every 15 s, ms/s"))
         for name in rates:

@@ -3,6 +3,7 @@
 //! Introspection, the XML that is shipped, `org.reeve.Node1(5)`, the argument and option checks, authorisation and the
 //! tests are made from [`INTERFACES`]. A [`Verb`] joins a method to the code that does it.
 
+mod gpus;
 mod manager;
 mod node;
 mod verbs;
@@ -16,6 +17,7 @@ pub const INTERFACES: &[Interface] = &[
     workers::WORKERS,
     workers::WORKER,
     workers::REPLICA,
+    gpus::GPUS,
     node::MAINTENANCE,
     node::TASK_RUN,
     node::AUDIT,
@@ -199,6 +201,9 @@ pub enum Verb {
     ListRuns,
     GetLogs,
     GetLease,
+    ListGpus,
+    ReleaseGpu,
+    AcquireGpu,
     ListTaskRuns,
     Cancel,
     GetReport,

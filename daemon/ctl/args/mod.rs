@@ -132,6 +132,8 @@ pub enum Verb {
     Config(ConfigArgs),
     /// Show, drain and undrain this node
     Node(NodeArgs),
+    /// Show cards, let go of them, take them back
+    Gpu(GpuArgs),
     /// Show the trail of all changes that were asked for
     Audit(AuditArgs),
 }

@@ -85,6 +85,7 @@ fn met_18_every_family_reads_back() {
 fn replica(index: u32, state: &'static str, vitals: Vitals) -> Arc<ReplicaStatus> {
     let up = state == "ready";
     Arc::new(ReplicaStatus {
+        gpus: Vec::new(),
         id: format!("web/{index}").parse().unwrap(),
         state,
         reason: String::new(),
@@ -144,6 +145,7 @@ fn picture() -> Snapshot {
         replicas: vec![replica(1, "ready", well), replica(2, "crash-loop", sick)],
     };
     Snapshot {
+        gpus: Arc::default(),
         at: NOW.wall,
         node: NodeStatus {
             state: "degraded",

@@ -2,7 +2,7 @@
 //!
 //! `REEVE_REWRITE=1 cargo test --test metrics` writes the pages anew; read the difference before committing it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use reeve_core::event::ProbeKind;
 use reeve_core::metrics::families::{NODE_LOAD1, all};

@@ -182,6 +182,67 @@ pub struct WorkerStatus<'a> {
     pub log: Option<Vec<&'a str>>,
 }
 
+/// `gpu list`.
+#[derive(Debug, Serialize)]
+pub struct Gpus<'a> {
+    nvml: &'a str,
+    reason: Option<&'a str>,
+    gpus: Vec<Gpu<'a>>,
+}
+
+/// One card.
+#[derive(Debug, Serialize)]
+struct Gpu<'a> {
+    index: u32,
+    uuid: &'a str,
+    name: Option<&'a str>,
+    bus_id: Option<&'a str>,
+    numa_node: Option<u64>,
+    health: &'a str,
+    reason: Option<&'a str>,
+    allocatable: bool,
+    memory_total: Option<u64>,
+    memory_used: Option<u64>,
+    utilization_ratio: Option<f64>,
+    temperature_celsius: Option<f64>,
+    power_watts: Option<f64>,
+    mig: bool,
+    slices: &'a [String],
+    processes: u64,
+    workers: &'a [String],
+}
+
+impl<'a> Gpus<'a> {
+    /// All of it.
+    pub fn new(g: &'a proxy::Gpus) -> Self {
+        Self { nvml: &g.nvml, reason: g.reason.as_deref(), gpus: g.cards.iter().map(Gpu::new).collect() }
+    }
+}
+
+impl<'a> Gpu<'a> {
+    fn new(g: &'a proxy::Gpu) -> Self {
+        Self {
+            index: g.index,
+            uuid: &g.uuid,
+            name: g.name.as_deref(),
+            bus_id: g.bus_id.as_deref(),
+            numa_node: g.numa_node,
+            health: &g.health,
+            reason: g.reason.as_deref(),
+            allocatable: g.allocatable,
+            memory_total: g.memory_total,
+            memory_used: g.memory_used,
+            utilization_ratio: g.utilization,
+            temperature_celsius: g.temperature,
+            power_watts: g.power,
+            mig: g.mig,
+            slices: &g.slices,
+            processes: g.processes,
+            workers: &g.workers,
+        }
+    }
+}
+
 /// One ended run.
 #[derive(Debug, Serialize)]
 pub struct Run<'a> {

@@ -41,6 +41,7 @@ pub fn picture(replicas: &[Living<'_>]) -> Arc<Snapshot> {
 
 fn status(worker: &WorkerName, living: &Living<'_>) -> ReplicaStatus {
     ReplicaStatus {
+        gpus: Vec::new(),
         id: ReplicaId::new(worker.clone(), living.index),
         state: if living.run.is_some() { "ready" } else { "stopped" },
         reason: String::new(),

@@ -50,6 +50,7 @@ pub(in crate::bus) fn values<'a>(
                 Val::Count(totals.isolated),
             ])
         }
+        ("Gpus", Object::Root) => Some(super::gpus::properties(snapshot)),
         ("Maintenance", Object::Root) => {
             let active = snapshot.operations.iter().filter(|o| o.state != "done");
             Some(vec![Val::Paths(active.map(|o| Object::TaskRun(o.id).path()).collect())])

@@ -2,8 +2,10 @@
 
 use super::convert::Fields;
 use super::error::CallError;
-use super::records::{AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Run, Series, TaskRun, Worker};
-use super::traits::{AuditProxy, MaintenanceProxy, ManagerProxy, MetricsProxy, Opt, TaskRunProxy, WorkersProxy};
+use super::records::{AuditEntry, ConfigMark, EventEntry, Gpus, NodeState, PlanLine, Run, Series, TaskRun, Worker};
+use super::traits::{
+    AuditProxy, GpusProxy, MaintenanceProxy, ManagerProxy, MetricsProxy, Opt, TaskRunProxy, WorkersProxy,
+};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
 use std::os::fd::OwnedFd;
@@ -303,6 +305,27 @@ impl Client {
             .await
             .map_err(|e| self.error(e, ACTION))?;
         Ok(Fields::from(more).0)
+    }
+
+    /// Cards, and our hold on NVML.
+    pub async fn gpus(&self) -> Result<Gpus, CallError> {
+        const ACTION: &str = "read-gpus";
+        let list = proxy!(self, GpusProxy, ACTION).list_gpus(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
+        Ok(Gpus::read(list))
+    }
+
+    /// Lets go of NVML; there is always a reason.
+    pub async fn gpu_release(&self, options: &Options) -> Result<(), CallError> {
+        const ACTION: &str = "gpu-control";
+        let (reason, opt) = reason_apart(options);
+        proxy!(self, GpusProxy, ACTION).release_gpu(reason, &opt).await.map_err(|e| self.error(e, ACTION))
+    }
+
+    /// Gets hold of NVML again.
+    pub async fn gpu_acquire(&self, options: &Options) -> Result<(), CallError> {
+        const ACTION: &str = "gpu-control";
+        let opt = options.dict();
+        proxy!(self, GpusProxy, ACTION).acquire_gpu(&opt).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Entries of the audit trail since, oldest first, at most so many.

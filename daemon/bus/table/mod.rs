@@ -3,6 +3,7 @@
 //! Introspection, the XML that is shipped, `org.reeve.Node1(5)`, the argument and option checks, authorisation and the
 //! tests are made from [`INTERFACES`]. A [`Verb`] joins a method to the code that does it.
 
+mod gpus;
 mod manager;
 mod metrics;
 mod node;
@@ -17,6 +18,7 @@ pub const INTERFACES: &[Interface] = &[
     workers::WORKERS,
     workers::WORKER,
     workers::REPLICA,
+    gpus::GPUS,
     node::MAINTENANCE,
     node::TASK_RUN,
     metrics::METRICS,
@@ -201,6 +203,9 @@ pub enum Verb {
     ListRuns,
     GetLogs,
     GetLease,
+    ListGpus,
+    ReleaseGpu,
+    AcquireGpu,
     ListTaskRuns,
     Cancel,
     GetReport,

@@ -10,7 +10,7 @@ use crate::ids::{CommandId, ReplicaId};
 use crate::notice::{Kind, Notice};
 use crate::persist::{GpuGrant, RunEntry};
 use crate::plan::On;
-use crate::replica::{Live, State};
+use crate::replica::{Live, Replica, State};
 use crate::status::{CardStatus, GpusStatus};
 use crate::timers::Timer;
 use std::collections::BTreeMap;
@@ -57,14 +57,31 @@ impl Core {
         for (id, cgroup) in changed.stragglers {
             self.kill_stragglers(&id, cgroup);
         }
+        self.dirty.extend(changed.clean);
+        for id in self.gpus.in_question() {
+            if self.timers.get(&id, Timer::Gpus).is_none() {
+                self.timers.set(&id, Timer::Gpus, self.after(gate::AGAIN));
+            }
+        }
         if changed.cards {
             let users = self.replicas.values().filter(|r| !r.gpus.is_empty());
             self.dirty.extend(users.map(|r| r.id.clone()));
         }
         if changed.gates {
-            self.wake(&On::Gpus);
+            self.gpus_moved();
             self.wake(&On::MoreGpus);
         }
+    }
+
+    /// Cards have become free, or are not to be had any more: whoever is to start on some looks again, also one that
+    /// has passed that gate and waits at a later one.
+    fn gpus_moved(&mut self) {
+        let wants = |r: &Replica| {
+            self.desired.workers.get(&r.id.worker).is_some_and(|w| w.limits.gpus_limit.max(w.limits.gpus_request) > 0)
+        };
+        let down = self.replicas.values().filter(|r| r.state == State::Down && (!r.gpus.is_empty() || wants(r)));
+        self.dirty.extend(down.map(|r| r.id.clone()));
+        self.wake(&On::Gpus);
     }
 
     /// Replicas that run on a card or on a slice of it.
@@ -101,8 +118,20 @@ impl Core {
             self.timers.set(id, Timer::Gpus, now + gate::AGAIN);
         }
         // Should it not come back, somebody else may want them.
-        self.wake(&On::Gpus);
+        self.gpus_moved();
         self.gpus_view = None;
+    }
+
+    /// The same of a run that came too late.
+    pub(super) fn gpus_of_the_stray(&mut self, id: &ReplicaId) {
+        let now = self.now.mono;
+        let Some(replica) = self.replicas.get_mut(id).filter(|r| !r.gpus.is_empty()) else { return };
+        replica.stragglers_told = false;
+        let (given, cgroup) = (replica.gpus.clone(), replica.last_cgroup.clone());
+        self.gpus.died(id, &given, cgroup, None, now);
+        self.emit(Effect::LookAtGpus);
+        self.timers.set(id, Timer::Gpus, now + gate::AGAIN);
+        self.gpus_moved();
     }
 
     /// Timer `Gpus`: are they clean by now?
@@ -124,13 +153,14 @@ impl Core {
             replica.gpus.retain(|uuid| !given.contains(uuid));
             let left = GpuGrant { given: replica.gpus.clone(), cgroup: replica.last_cgroup.clone() };
             self.append(&loser, RunEntry::Gpus(left));
-            self.touch(&loser);
+            self.mark(&loser);
         }
-        if let Some(replica) = self.replicas.get_mut(id) {
-            replica.gpus.clone_from(&given);
-            replica.last_cgroup = None;
+        let before = self.replicas.get_mut(id).map(|r| std::mem::replace(&mut r.gpus, given.clone()));
+        if before.is_some_and(|had| had.iter().any(|uuid| !given.contains(uuid))) {
+            self.gpus_moved();
         }
-        self.append(id, RunEntry::Gpus(GpuGrant { given, cgroup: None }));
+        let cgroup = self.replicas.get(id).and_then(|r| r.last_cgroup.clone());
+        self.append(id, RunEntry::Gpus(GpuGrant { given, cgroup }));
         self.gpus_view = None;
         self.mark(id);
     }
@@ -140,7 +170,7 @@ impl Core {
         if self.replicas.get(id).is_some_and(|r| !r.gpus.is_empty()) {
             self.gpus.give(id, &[]);
             self.append(id, RunEntry::Gpus(GpuGrant::default()));
-            self.wake(&On::Gpus);
+            self.gpus_moved();
             self.gpus_view = None;
         }
     }
@@ -154,12 +184,11 @@ impl Core {
             let given: Vec<_> = std::mem::take(&mut replica.gpus);
             let own: Vec<_> = given.into_iter().filter(|uuid| self.gpus.owner(uuid).is_none()).collect();
             replica.gpus.clone_from(&own);
-            let (dead, cgroup) = (replica.expected.is_none(), replica.last_cgroup.clone());
+            let suspect = replica.last_cgroup.clone().filter(|_| replica.expected.is_none());
             self.gpus.give(&id, &own);
-            // Whether its last run had left them was known to the former daemon only.
-            if dead && !own.is_empty() {
-                self.gpus.died(&id, &own, cgroup, None, self.now.mono);
-                self.timers.set(&id, Timer::Gpus, self.now.mono);
+            // Whether its last run had left its cards was known to the former daemon only.
+            if let Some(cgroup) = suspect {
+                self.gpus.suspect(&id, cgroup);
             }
         }
     }

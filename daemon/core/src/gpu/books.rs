@@ -44,6 +44,8 @@ pub struct Changed {
     pub records: bool,
     /// Replicas whose dead runs have processes left.
     pub stragglers: Vec<(ReplicaId, Option<String>)>,
+    /// Replicas of whose dead runs nothing is left.
+    pub clean: Vec<ReplicaId>,
     /// Something is clean, or what is in the way is another thing.
     pub gates: bool,
     /// Hold or cards are others than before.
@@ -60,6 +62,8 @@ pub struct Books {
     /// Whose a process on a card is, as long as it is there.
     processes: BTreeMap<u32, ReplicaId>,
     remains: Vec<Remains>,
+    /// Ended runs of which nobody knows any more whether they had left their cards, by cgroup; until the first look.
+    suspects: BTreeMap<ReplicaId, String>,
     idle: Idle,
     /// Whether a worker may be taken off a card that is out (REC-12).
     pub acts: bool,
@@ -137,6 +141,16 @@ impl Books {
         self.remains.iter().any(|r| r.replica == *id)
     }
 
+    /// Replicas of whose dead runs something may be left.
+    pub fn in_question(&self) -> Vec<ReplicaId> {
+        self.remains.iter().map(|r| r.replica.clone()).collect()
+    }
+
+    /// The same, and it can be looked at.
+    pub fn settles(&self, id: &ReplicaId) -> bool {
+        self.inventory.hold == Hold::Held && self.has_remains(id)
+    }
+
     /// A run has ended on these cards.
     pub fn died(&mut self, id: &ReplicaId, given: &[String], cgroup: Option<String>, pid: Option<u32>, now: Mono) {
         if given.is_empty() {
@@ -150,8 +164,14 @@ impl Books {
         self.remains.push(Remains { replica: id.clone(), since: now, cgroup, pids, dirty });
     }
 
+    /// Its last run ended before this daemon began; what is in that cgroup is not to be there.
+    pub fn suspect(&mut self, id: &ReplicaId, cgroup: String) {
+        self.suspects.insert(id.clone(), cgroup);
+    }
+
     /// It runs, whatever was before.
     pub fn lives(&mut self, id: &ReplicaId) {
+        self.suspects.remove(id);
         self.remains.retain(|r| r.replica != *id);
     }
 
@@ -175,6 +195,7 @@ impl Books {
             processes.extend(id.map(|id| (process.pid, id)));
         }
         self.processes = processes;
+        self.accuse();
         self.learn_idle();
         changed.records = self.trip(now);
         self.settle(now, &mut changed);
@@ -229,6 +250,24 @@ impl Books {
         changed || self.records.len() != count
     }
 
+    /// What is left of runs that had ended before this daemon began.
+    fn accuse(&mut self) {
+        for (replica, cgroup) in std::mem::take(&mut self.suspects) {
+            let mut dirty = BTreeMap::new();
+            for card in &self.inventory.cards {
+                let pieces = std::iter::once(&card.uuid).chain(card.slices.iter().map(|s| &s.uuid));
+                let there = |uuid: &&String| {
+                    on(card, uuid).any(|p| p.cgroup.as_deref().is_some_and(|path| is_within(path, &cgroup)))
+                };
+                dirty.extend(pieces.filter(there).map(|uuid| (uuid.clone(), String::new())));
+            }
+            if !dirty.is_empty() {
+                let (since, pids) = (self.inventory.at, BTreeSet::new());
+                self.remains.push(Remains { replica, since, cgroup: Some(cgroup), pids, dirty });
+            }
+        }
+    }
+
     /// Looks what dead runs have left.
     fn settle(&mut self, now: Now, changed: &mut Changed) {
         let before: Vec<_> = self.remains.iter().map(|r| r.dirty.clone()).collect();
@@ -239,6 +278,8 @@ impl Books {
         }
         let overdue = self.remains.iter().any(|r| r.is_overdue(now.mono));
         changed.gates |= overdue || before.iter().ne(self.remains.iter().map(|r| &r.dirty));
+        let clean = self.remains.iter().filter(|r| r.dirty.is_empty());
+        changed.clean = clean.map(|r| r.replica.clone()).collect();
         self.remains.retain(|r| !r.dirty.is_empty());
     }
 

@@ -165,7 +165,10 @@ pub fn decide(view: &View<'_>, id: &ReplicaId, now: Mono) -> Decision {
     match off(view, id) {
         Some(off) if replica.state == State::Down => {
             let gone = view.desired.workers.get(&id.worker).is_none_or(|w| !w.indices.contains(&id.index));
-            if gone && replica.strays.is_empty() {
+            if gone && view.gpus.settles(id) {
+                let left = view.gpus.gate(&replica.gpus).unwrap_or_default();
+                wait(format!("{}; {left}", off.reason), On::Nothing)
+            } else if gone && replica.strays.is_empty() {
                 Decision::Act(Action::Forget, off.reason)
             } else {
                 wait(off.reason, On::Nothing)

@@ -61,7 +61,6 @@ fn status(worker: &WorkerName, living: &Living<'_>) -> ReplicaStatus {
         status_text: None,
         active_tasks: None,
         outdated: false,
-        gpus: Vec::new(),
         vitals: Vitals::default(),
     }
 }

@@ -129,6 +129,7 @@ impl App {
         self.written(written);
         for entry in entries {
             if let RunEntry::Exited(record) = entry {
+                self.measuring.ended(&record);
                 self.launcher.recorded(replica, record.run);
                 if record.started.is_some() {
                     self.logs.tail(replica, record.run, self.tails.clone());

@@ -2,6 +2,7 @@
 
 use super::handle::{NodeEvent, Request};
 use super::logs::LogSource;
+use super::metrics::Measuring;
 use crate::host::clock::{Clock, SuspendWatch, Timer};
 use crate::host::config_files;
 use crate::host::journal::Journal;
@@ -75,6 +76,7 @@ pub(super) struct App {
     /// The newest samples of each source.
     pub board: Board,
     pub exposition: watch::Sender<Arc<Exposition>>,
+    pub measuring: Measuring,
     pub gpus: super::gpu::Gpus,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,

@@ -3,6 +3,7 @@
 use super::args::{self, Cli};
 use super::gpu::Gpus;
 use super::logs::LogSource;
+use super::metrics::Measuring;
 use super::run::{App, Inbox};
 use super::trail::Trail;
 use crate::bus;
@@ -159,10 +160,12 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let cards = config.gpu.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
-    let gpus = Gpus::start(cards, core.gpus_released(), reports, events.clone(), pictures.clone());
-    let (exposition, samples) = watch::channel(Arc::default());
+    let board = Board::new(super::metrics::caps(&metrics));
+    let (exposition, samples) = watch::channel(board.exposition());
+    let gpus = Gpus::start(cards, core.gpus_released(), reports.clone(), events.clone(), pictures.clone());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
+    let measuring = Measuring::start(metrics.system, &handle, reports, events.clone());
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
@@ -193,8 +196,9 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         next_command: 0,
         queue: VecDeque::new(),
         specs: BTreeMap::new(),
-        board: Board::new(super::metrics::caps(&metrics)),
+        board,
         exposition,
+        measuring,
         gpus,
         export,
         stale: true,

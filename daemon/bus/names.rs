@@ -70,7 +70,7 @@ impl Object {
     /// The last part of each interface it has.
     pub fn interfaces(&self) -> &'static [&'static str] {
         match self {
-            Object::Root => &["Manager", "Workers", "Gpus", "Maintenance", "Audit"],
+            Object::Root => &["Manager", "Workers", "Gpus", "Maintenance", "Metrics", "Audit"],
             Object::Worker(_) => &["Worker"],
             Object::Replica(_) => &["Replica"],
             Object::TaskRun(_) => &["TaskRun"],

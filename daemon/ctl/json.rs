@@ -349,6 +349,21 @@ impl<'a> Mark<'a> {
     }
 }
 
+/// One measured series. A value that is not finite is null: JSON has no word for it.
+#[derive(Debug, Serialize)]
+pub struct Series<'a> {
+    name: &'a str,
+    labels: &'a std::collections::BTreeMap<String, String>,
+    value: Option<f64>,
+}
+
+impl<'a> Series<'a> {
+    /// All of it.
+    pub fn new(s: &'a proxy::Series) -> Self {
+        Self { name: &s.name, labels: &s.labels, value: Some(s.value).filter(|v| v.is_finite()) }
+    }
+}
+
 /// One entry of the audit trail.
 #[derive(Debug, Serialize)]
 pub struct Audit<'a> {

@@ -354,6 +354,7 @@ pub fn worker(name: &str, replicas: u32) -> WorkerStatus {
 fn picture() -> Snapshot {
     let workers = [worker("web", 2), worker("3d-render", 1)];
     Snapshot {
+        gpus: Arc::default(),
         at: Wall(2_000),
         node: NodeStatus {
             name: "gpu-07".into(),

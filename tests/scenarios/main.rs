@@ -19,6 +19,7 @@
 //! | `nvml away WHY`, `nvml back` | the source has lost NVML |
 //! | `do COMMAND…` | as typed after `reevectl` |
 //! | `plan`, `status` | pictures |
+//! | `metrics FAMILY…` | series that the supervisor tells; `*` stands for any text |
 
 #![expect(
     clippy::unwrap_used,

@@ -66,7 +66,7 @@ enum Due {
 const BOOT: u64 = 1_790_000_000_000_000;
 
 impl Stage {
-    fn clock(&self) -> Now {
+    pub fn clock(&self) -> Now {
         Now { mono: Mono(self.now), wall: Wall(BOOT).plus(self.now) }
     }
 

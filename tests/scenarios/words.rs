@@ -101,6 +101,7 @@ pub fn perform(stage: &mut Stage, line: &str, body: &str) -> Result<String, Stri
         }
         ["plan"] => plan(stage),
         ["status"] => status(stage),
+        ["metrics", wanted @ ..] => metrics(stage, wanted),
         _ => return Err("no such line".into()),
     }
     Ok(std::mem::take(&mut stage.out))
@@ -209,6 +210,20 @@ fn plan(stage: &mut Stage) {
     let Some(core) = &stage.core else { return };
     for action in core.plan(None, now) {
         writeln!(stage.out, "{} {}: {}", action.action, action.target, action.reason).unwrap();
+    }
+}
+
+/// The series that the supervisor tells.
+fn metrics(stage: &mut Stage, wanted: &[&str]) {
+    let now = stage.clock();
+    let Some(core) = &mut stage.core else { return };
+    let samples = metrics::supervisor::samples(&core.snapshot(), now);
+    let wanted = metrics::Selection::of(wanted.iter().map(|word| (*word).to_owned()));
+    let mut page = metrics::text::Page::new();
+    page.add(&samples, &|family| wanted.wants("supervisor", family));
+    let text = page.render(metrics::text::Format::Text);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        writeln!(stage.out, "{line}").unwrap();
     }
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod gpus;
 mod manager;
+mod metrics;
 pub(super) mod properties;
 mod task_runs;
 mod workers;
@@ -80,6 +81,7 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::ListTaskRuns => task_runs::list(call),
         Verb::Cancel => task_runs::cancel(call).await,
         Verb::GetReport => task_runs::report(call),
+        Verb::GetMetrics => metrics::get(call),
         Verb::AuditQuery => audit::query(call),
         Verb::AuditVerify => audit::verify(call),
     }

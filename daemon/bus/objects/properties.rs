@@ -55,6 +55,7 @@ pub(in crate::bus) fn values<'a>(
             let active = snapshot.operations.iter().filter(|o| o.state != "done");
             Some(vec![Val::Paths(active.map(|o| Object::TaskRun(o.id).path()).collect())])
         }
+        ("Metrics", Object::Root) => Some(Vec::new()),
         ("Audit", Object::Root) => Some(vec![Val::Long(match gauges {
             Gauges::Read => view.context.sink.entries(),
             Gauges::Skip => UNKNOWN,

@@ -276,6 +276,17 @@ pub struct PlanLine {
     pub reason: String,
 }
 
+/// One measured series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Full name.
+    pub name: String,
+    /// Labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Value.
+    pub value: f64,
+}
+
 /// Cards, and our hold on NVML.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[expect(missing_docs, reason = "the names are those of ListGpus")]

@@ -5,6 +5,7 @@
 
 mod gpus;
 mod manager;
+mod metrics;
 mod node;
 mod verbs;
 mod workers;
@@ -20,6 +21,7 @@ pub const INTERFACES: &[Interface] = &[
     gpus::GPUS,
     node::MAINTENANCE,
     node::TASK_RUN,
+    metrics::METRICS,
     node::AUDIT,
 ];
 
@@ -207,6 +209,7 @@ pub enum Verb {
     ListTaskRuns,
     Cancel,
     GetReport,
+    GetMetrics,
     AuditQuery,
     AuditVerify,
 }

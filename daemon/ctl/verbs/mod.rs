@@ -7,6 +7,7 @@ mod gpu;
 mod lifecycle;
 mod list;
 mod logs;
+mod metrics;
 mod node;
 mod plan;
 mod reload;
@@ -14,6 +15,7 @@ mod runs;
 mod scale;
 mod set;
 mod status;
+mod top;
 
 use super::args::Verb;
 use super::context::Ctl;
@@ -37,6 +39,8 @@ pub async fn run(ctl: &Ctl, verb: &Verb) -> Result<u8, Failure> {
         Verb::Runs(args) => runs::run(ctl, args).await,
         Verb::Logs(args) => logs::run(ctl, args).await,
         Verb::Events(args) => events::run(ctl, args).await,
+        Verb::Top(args) => top::run(ctl, args).await,
+        Verb::Metrics(args) => metrics::run(ctl, args).await,
         Verb::Plan(args) => plan::run(ctl, args).await,
         Verb::Reload(args) => reload::run(ctl, args).await,
         Verb::Config(args) => config::run(ctl, &args.verb).await,

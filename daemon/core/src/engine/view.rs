@@ -151,6 +151,9 @@ impl Core {
         };
         let mut components: BTreeMap<String, String> =
             ["store", "bus", "journal", "launcher"].into_iter().map(|c| (c.to_owned(), String::new())).collect();
+        if self.config.metrics.listen.is_some() {
+            components.insert("metrics".to_owned(), String::new());
+        }
         components.extend(self.components.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
         NodeStatus {
             name: self.config.node.name.clone(),

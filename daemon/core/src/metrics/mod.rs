@@ -16,6 +16,7 @@ pub mod family;
 pub mod foreign;
 pub mod labels;
 pub mod parse;
+pub mod payload;
 pub mod report;
 pub mod samples;
 pub mod selection;

@@ -26,8 +26,8 @@ fn spec() -> RunSpec {
         stop_timeout: Duration::from_secs(10),
         watchdog: None,
         sandbox: BTreeMap::new(),
-        gpus: vec![],
-        devices: vec![],
+        gpus: Vec::new(),
+        devices: Vec::new(),
         digest: "d".into(),
     }
 }

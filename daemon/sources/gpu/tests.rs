@@ -4,6 +4,8 @@
 
 mod fake;
 mod hang;
+#[path = "../../../tests/fake-nvml/harness.rs"]
+mod harness;
 mod hold;
 mod load;
 mod share;

@@ -17,3 +17,6 @@ pub mod place;
 
 pub use health::{Facts, Verdict};
 pub use inventory::{Card, Hold, Inventory, Process, Slice};
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,7 @@ use reeve_core::gpu::Inventory;
 use reeve_core::metrics::{Report, Samples, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -20,27 +19,6 @@ pub(super) const QUICK: Periods = Periods {
     slow: Duration::from_millis(80),
     retry: Duration::from_millis(50),
 };
-
-/// Builds the fake library, once, with the same cargo and into the same folder as this test.
-fn library(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        // target/debug/deps/reeve-…
-        let folder = test.parent().unwrap().parent().unwrap().to_owned();
-        let target = folder.parent().unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--locked", "--quiet", "-p", "fake-nvml", "-p", "fake-nvml-old", "--target-dir"]);
-        build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the fake NVML cannot be built");
-        folder
-    });
-    folder.join(name)
-}
 
 /// What was told, by source.
 #[derive(Debug, Default)]
@@ -125,7 +103,7 @@ impl World {
     pub(super) fn with(state: &str, name: &str, change: impl FnOnce(&mut Options)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let library = root.path().join("libnvidia-ml.so.1");
-        std::fs::copy(self::library(name), &library).unwrap();
+        std::fs::copy(super::harness::library(name), &library).unwrap();
         for index in 0..8 {
             let node = root.path().join(format!("dev/nvidia{index}"));
             std::fs::create_dir_all(node.parent().unwrap()).unwrap();

@@ -9,6 +9,8 @@ mod api;
 mod keys;
 #[path = "build/man.rs"]
 mod man;
+#[path = "build/metrics.rs"]
+mod metrics;
 #[path = "build/roff.rs"]
 mod roff;
 
@@ -51,6 +53,7 @@ fn main() -> io::Result<()> {
         "reeve.toml.5",
         &[("@NODE_KEYS@", keys::node()), ("@WORKER_KEYS@", keys::worker())],
     )?;
+    man::page(&pages, Path::new(TEXTS), "reeve-metrics.7", &[("@FAMILIES@", metrics::families())])?;
     man::page(&pages, Path::new(TEXTS), "org.reeve.Node1.5", &[("@INTERFACES@", api::render(Path::new(INTERFACES))?)])?;
     catalog(&out.join("catalog"))
 }

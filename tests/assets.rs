@@ -28,7 +28,7 @@ fn try_run(command: &mut Command) -> Option<String> {
 fn every_program_verb_and_file_has_its_page() {
     let names: Vec<_> = pages().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
     for page in "reevectl.1 reevectl-status.1 reevectl-config-explain.1 reevectl-node-drain.1 reeved.8 reeve.toml.5 \
-                 org.reeve.Node1.5"
+                 org.reeve.Node1.5 reeve-metrics.7 reevectl-metrics.1"
         .split_whitespace()
     {
         assert!(names.iter().any(|n| n == page), "{page} is missing among {names:?}");
@@ -40,7 +40,7 @@ fn every_program_verb_and_file_has_its_page() {
 fn pages_are_filled_in_and_without_warnings() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        for mark in ["@VERSION@", "@NODE_KEYS@", "@WORKER_KEYS@", "@INTERFACES@"] {
+        for mark in ["@VERSION@", "@NODE_KEYS@", "@WORKER_KEYS@", "@INTERFACES@", "@FAMILIES@"] {
             assert!(!text.contains(mark), "{} still has {mark}", page.display());
         }
         if let Some(warnings) = try_run(Command::new("man").args(["--warnings", "-l"]).arg(&page)) {
@@ -55,6 +55,15 @@ fn the_manual_of_the_files_names_every_key() {
     for key in reeve_core::config::schema() {
         let name = key.path.rsplit('.').next().unwrap_or_default().replace('*', "NAME");
         assert!(text.contains(&name), "{} is missing", key.path);
+    }
+}
+
+/// MET-17: the manual of metrics has every family.
+#[test]
+fn met_17_the_manual_of_metrics_names_every_family() {
+    let text = fs::read_to_string(assets().join("man/reeve-metrics.7")).unwrap().replace("\\-", "-");
+    for family in reeve_core::metrics::families::all() {
+        assert!(text.contains(&format!("\\fB{}\\fR", family.name)), "{} is missing", family.name);
     }
 }
 

@@ -234,9 +234,13 @@ fn met_08_what_workers_say_is_shown_and_ends_with_the_run() {
     assert_eq!(value(&after, &queue(2)), Some(7.0), "its neighbour goes on");
     assert_eq!(value(&after, &format!("reeve_worker_scrape_success{{{}}}", who("page", 1))), None);
 
-    // It leaves the configuration, and all that it said goes.
-    std::fs::remove_file(node.dir.path().join("etc/reeve/workers.d/sender.toml")).unwrap();
+    // It leaves the configuration, and all that it said goes; another comes in the same moment.
+    let workers = node.dir.path().join("etc/reeve/workers.d");
+    std::fs::rename(workers.join("sender.toml"), workers.join("late.toml")).unwrap();
     node.reevectl(&["reload"]);
+    node.until("a worker that came later", |page| {
+        value(page, &format!("queue_depth{{{}}}", who("late", 1))) == Some(4.0)
+    });
     node.until("all of it gone", |page| !page.is_empty() && !page.contains("worker=\"sender\""));
     assert!(!node.dir.path().join("run/reeve/metrics/sender-1").exists());
 }

@@ -60,6 +60,9 @@ impl App {
                 let context = self.context(&replica);
                 self.prober.hook(replica, run, kind, action, timeout, context);
             }
+            Effect::LookAtGpus => self.look_at_gpus(),
+            Effect::HoldGpus { id, hold } => self.hold_gpus(id, hold),
+            Effect::KillStragglers { cgroup, .. } => self.kill_stragglers(&cgroup),
             Effect::Append(replica, entry) => self.keep(&replica, vec![entry]),
             Effect::Record(record) => self.keep(&record.replica_id(), vec![RunEntry::Exited(record)]),
             Effect::Persist(node) => {
@@ -128,6 +131,7 @@ impl App {
         self.written(written);
         for entry in entries {
             if let RunEntry::Exited(record) = entry {
+                self.measuring.ended(&record);
                 self.launcher.recorded(replica, record.run);
                 if record.started.is_some() {
                     self.logs.tail(replica, record.run, self.tails.clone());
@@ -194,6 +198,7 @@ impl App {
 }
 
 /// What goes into a replica's log; anything else comes back as it is.
+#[expect(clippy::result_large_err, reason = "taken apart by its one caller, not carried upwards")]
 fn lasting(effect: Effect) -> Result<(ReplicaId, RunEntry), Effect> {
     match effect {
         Effect::Append(replica, entry) => Ok((replica, entry)),

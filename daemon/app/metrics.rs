@@ -6,9 +6,10 @@ use crate::export::{Export, Settings, View};
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
 use crate::intake::{Intake, Said, What};
-use reeve_core::config::{Merged, Metrics, explain};
+use crate::sources::{self, Sources, SourcesConfig, WorkersHandle};
+use reeve_core::config::{Config, Merged, Metrics, explain};
 use reeve_core::metrics::{Caps, Report};
-use reeve_core::{Core, Event, ReplicaId, Snapshot};
+use reeve_core::{Core, Event, ExitRecord, ReplicaId, Snapshot};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,54 @@ use tokio::sync::{mpsc, watch};
 
 /// `FileDescriptorName=` of the endpoint's socket unit.
 const SOCKET_NAME: &str = "metrics";
+
+/// The sources that run.
+#[derive(Debug)]
+pub(super) struct Measuring {
+    workers: WorkersHandle,
+    reports: mpsc::UnboundedSender<Report>,
+    events: mpsc::UnboundedSender<Event>,
+    system: bool,
+    running: Option<Sources>,
+}
+
+impl Measuring {
+    /// Starts the sources.
+    pub(super) fn start(
+        system: bool,
+        handle: &Handle,
+        reports: mpsc::UnboundedSender<Report>,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let workers = WorkersHandle::new(handle.watch());
+        let mut measuring = Self { workers, reports, events, system, running: None };
+        measuring.restart();
+        measuring
+    }
+
+    /// With or without the families of node_exporter. What was looked at and is not any more ends within two periods.
+    fn apply(&mut self, system: bool) {
+        if std::mem::replace(&mut self.system, system) != system {
+            self.restart();
+        }
+    }
+
+    /// A run is over.
+    pub(super) fn ended(&self, record: &ExitRecord) {
+        self.workers.ended(record);
+    }
+
+    fn restart(&mut self) {
+        let config = SourcesConfig { system: self.system, ..SourcesConfig::default() };
+        let started = sources::start(config, self.reports.clone(), self.workers.clone());
+        if let Err(error) = &started {
+            let problem = Some(format!("the thread of the sources cannot be made: {error}"));
+            // The loop lives at least as long as this.
+            let _ = self.events.send(Event::ComponentHealth { component: "sources", problem });
+        }
+        self.running = started.ok();
+    }
+}
 
 impl App {
     /// Takes a report. Whoever writes a page finds it; nothing is written here.
@@ -67,13 +116,20 @@ impl App {
         self.unshown = true;
     }
 
+    /// Another configuration is about to take effect. Told before, so that a worker that it starts is known.
+    pub(super) fn hear_of(&self, config: &Arc<Config>) {
+        if let Some(intake) = &self.intake {
+            intake.configure(Arc::clone(config));
+        }
+    }
+
     /// The configuration has changed.
     pub(super) fn metrics_settings(&mut self) {
-        if let Some(intake) = &self.intake {
-            intake.configure(Arc::clone(self.core.config()));
-        }
+        let released = self.core.gpus_released();
+        self.gpus.apply(&self.core.config().gpu, released);
         let metrics = &self.core.config().metrics;
         self.board.set_caps(caps(metrics));
+        self.measuring.apply(metrics.system);
         if let Some(export) = &self.export {
             export.apply(settings(metrics, &self.merged, &self.paths));
         }

@@ -13,6 +13,7 @@
 
 pub mod args;
 mod effects;
+mod gpu;
 pub mod handle;
 mod logs;
 mod metrics;

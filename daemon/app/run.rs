@@ -2,6 +2,7 @@
 
 use super::handle::{NodeEvent, Request};
 use super::logs::LogSource;
+use super::metrics::Measuring;
 use crate::host::clock::{Clock, SuspendWatch, Timer};
 use crate::host::config_files;
 use crate::host::journal::Journal;
@@ -77,6 +78,8 @@ pub(super) struct App {
     /// The newest samples of each source.
     pub board: Board,
     pub exposition: watch::Sender<Arc<Exposition>>,
+    pub measuring: Measuring,
+    pub gpus: super::gpu::Gpus,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,
     /// Hears what workers say of themselves; absent when it has no thread.
@@ -275,7 +278,9 @@ impl App {
         let result = match loaded.config {
             Some(config) if errors.is_empty() => {
                 self.merged = loaded.merged;
-                self.turn(Event::Reloaded(Arc::new(config)));
+                let config = Arc::new(config);
+                self.hear_of(&config);
+                self.turn(Event::Reloaded(config));
                 self.metrics_settings();
                 self.picture();
                 Ok(self.snapshot.borrow().node.config_generation)

@@ -1,7 +1,9 @@
 //! Joining the parts.
 
 use super::args::{self, Cli};
+use super::gpu::Gpus;
 use super::logs::LogSource;
+use super::metrics::Measuring;
 use super::run::{App, Inbox};
 use super::trail::Trail;
 use crate::bus;
@@ -136,7 +138,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
     let (synced, synced_inbox) = mpsc::unbounded_channel();
-    let (_reports, report_inbox) = mpsc::unbounded_channel();
+    let (reports, report_inbox) = mpsc::unbounded_channel();
     let entries = broadcast::Sender::new(256);
     let facts = config_files::host_facts();
     let site = Site {
@@ -156,13 +158,17 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     }
     let way = if launcher.0.survives() { Way::Unit } else { Way::Child };
     let metrics = config.metrics.clone();
+    let cards = config.gpu.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let (said, said_inbox) = mpsc::unbounded_channel();
     let intake = super::metrics::listen(&core, &paths, pictures.clone(), said, seed(), &events);
-    let (exposition, samples) = watch::channel(Arc::default());
+    let board = Board::new(super::metrics::caps(&metrics));
+    let (exposition, samples) = watch::channel(board.exposition());
+    let gpus = Gpus::start(cards, core.gpus_released(), reports.clone(), events.clone(), pictures.clone());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
+    let measuring = Measuring::start(metrics.system, &handle, reports, events.clone());
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
@@ -193,8 +199,10 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         next_command: 0,
         queue: VecDeque::new(),
         specs: BTreeMap::new(),
-        board: Board::new(super::metrics::caps(&metrics)),
+        board,
         exposition,
+        measuring,
+        gpus,
         export,
         intake,
         unshown: false,

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::{fs, io};
 
 /// The order in which a reader meets the interfaces; any other follows by name.
-const ORDER: [&str; 7] = ["Manager", "Workers", "Worker", "Replica", "Maintenance", "TaskRun", "Audit"];
+const ORDER: [&str; 9] =
+    ["Manager", "Workers", "Worker", "Replica", "Gpus", "Maintenance", "TaskRun", "Metrics", "Audit"];
 
 /// All interfaces found in `dir`.
 pub fn render(dir: &Path) -> io::Result<String> {

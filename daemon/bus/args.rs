@@ -99,6 +99,16 @@ impl Args {
         bounded("an argument", text)
     }
 
+    /// The next argument: a list of texts, not more of them than anybody types.
+    pub fn texts(&mut self) -> Result<Vec<String>, Error> {
+        const MOST: usize = 64;
+        let texts: Vec<String> = self.take("a list of texts")?;
+        if texts.len() > MOST {
+            return Err(Error::argument(format!("expected at most {MOST} texts, found {}", texts.len())));
+        }
+        texts.into_iter().map(|text| bounded("an argument", text)).collect()
+    }
+
     /// The next argument: a count.
     pub fn count(&mut self) -> Result<u32, Error> {
         self.take("a count")

@@ -145,6 +145,7 @@ impl From<Refusal> for Error {
             RefusalKind::Draining => "Draining",
             RefusalKind::NotSupported => "NotSupported",
             RefusalKind::Busy => "Busy",
+            RefusalKind::Unavailable => "Unavailable",
         };
         Self::new(name, refusal.text)
     }

@@ -10,7 +10,7 @@ pub const BUS_NAME: &str = "org.reeve.Node1";
 /// The manager's path; all other objects are below it.
 pub const ROOT: &str = "/org/reeve/Node1";
 /// Counts additions to the interfaces.
-pub const API_MINOR: u32 = 1;
+pub const API_MINOR: u32 = 2;
 /// Prefix of our error names.
 pub const ERROR_PREFIX: &str = "org.reeve.Error.";
 
@@ -70,7 +70,7 @@ impl Object {
     /// The last part of each interface it has.
     pub fn interfaces(&self) -> &'static [&'static str] {
         match self {
-            Object::Root => &["Manager", "Workers", "Maintenance", "Audit"],
+            Object::Root => &["Manager", "Workers", "Gpus", "Maintenance", "Metrics", "Audit"],
             Object::Worker(_) => &["Worker"],
             Object::Replica(_) => &["Replica"],
             Object::TaskRun(_) => &["TaskRun"],

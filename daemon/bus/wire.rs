@@ -214,6 +214,7 @@ fn replica(status: &ReplicaStatus) -> Dict<'_> {
         .maybe("next_start", status.next_start.map(|at| Val::Long(at.0)))
         .maybe("status", status.status_text.as_deref().map(Val::text))
         .maybe("port", status.port.map(Val::Port))
+        .with("gpus", Val::texts(&status.gpus))
         .maybe("active_tasks", status.active_tasks.map(Val::Long))
         .maybe("queue_depth", status.queue_depth.map(Val::Long))
         .with("holds", Val::texts(&status.holds))

@@ -2,9 +2,35 @@
 
 use super::render::Style;
 use super::render::units::utc_parts;
-use crate::bus::proxy::{AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Replica, ReplicaExit, Run, Worker};
+use crate::bus::proxy::{
+    AuditEntry, ConfigMark, EventEntry, Gpu, Gpus, NodeState, PlanLine, Replica, ReplicaExit, Run, Worker,
+};
 use reeve_core::Wall;
 use std::time::Duration;
+
+/// Two cards, one of them sick.
+pub fn gpus() -> Gpus {
+    let card = |index: u32, health: &str| Gpu {
+        index,
+        uuid: format!("GPU-5ee0f1c{index}-8a44-4f0e-9b1d-000000000000"),
+        health: health.to_owned(),
+        allocatable: health == "healthy",
+        name: Some("NVIDIA H200".to_owned()),
+        bus_id: Some("00000000:1B:00.0".to_owned()),
+        memory_total: Some(150_754_820_096),
+        memory_used: Some(94 << 30),
+        utilization: Some(0.87),
+        temperature: Some(61.0),
+        power: Some(512.4),
+        processes: 2,
+        workers: vec!["trainer/1".to_owned()],
+        ..Gpu::default()
+    };
+    let mut sick = card(1, "sick");
+    sick.reason = Some("XID 79".to_owned());
+    (sick.workers, sick.utilization, sick.power) = (Vec::new(), None, None);
+    Gpus { nvml: "held".to_owned(), reason: None, cards: vec![card(0, "healthy"), sick] }
+}
 
 /// Sat 2026-11-21 01:12:03 UTC.
 const NOW: u64 = 1_795_223_523_000_456;

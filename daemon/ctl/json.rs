@@ -184,6 +184,67 @@ pub struct WorkerStatus<'a> {
     pub log: Option<Vec<&'a str>>,
 }
 
+/// `gpu list`.
+#[derive(Debug, Serialize)]
+pub struct Gpus<'a> {
+    nvml: &'a str,
+    reason: Option<&'a str>,
+    gpus: Vec<Gpu<'a>>,
+}
+
+/// One card.
+#[derive(Debug, Serialize)]
+struct Gpu<'a> {
+    index: u32,
+    uuid: &'a str,
+    name: Option<&'a str>,
+    bus_id: Option<&'a str>,
+    numa_node: Option<u64>,
+    health: &'a str,
+    reason: Option<&'a str>,
+    allocatable: bool,
+    memory_total: Option<u64>,
+    memory_used: Option<u64>,
+    utilization_ratio: Option<f64>,
+    temperature_celsius: Option<f64>,
+    power_watts: Option<f64>,
+    mig: bool,
+    slices: &'a [String],
+    processes: u64,
+    workers: &'a [String],
+}
+
+impl<'a> Gpus<'a> {
+    /// All of it.
+    pub fn new(g: &'a proxy::Gpus) -> Self {
+        Self { nvml: &g.nvml, reason: g.reason.as_deref(), gpus: g.cards.iter().map(Gpu::new).collect() }
+    }
+}
+
+impl<'a> Gpu<'a> {
+    fn new(g: &'a proxy::Gpu) -> Self {
+        Self {
+            index: g.index,
+            uuid: &g.uuid,
+            name: g.name.as_deref(),
+            bus_id: g.bus_id.as_deref(),
+            numa_node: g.numa_node,
+            health: &g.health,
+            reason: g.reason.as_deref(),
+            allocatable: g.allocatable,
+            memory_total: g.memory_total,
+            memory_used: g.memory_used,
+            utilization_ratio: g.utilization,
+            temperature_celsius: g.temperature,
+            power_watts: g.power,
+            mig: g.mig,
+            slices: &g.slices,
+            processes: g.processes,
+            workers: &g.workers,
+        }
+    }
+}
+
 /// One ended run.
 #[derive(Debug, Serialize)]
 pub struct Run<'a> {
@@ -287,6 +348,21 @@ impl<'a> Mark<'a> {
             key: Some(m.key.as_str()).filter(|k| !k.is_empty()),
             text: &m.text,
         }
+    }
+}
+
+/// One measured series. A value that is not finite is null: JSON has no word for it.
+#[derive(Debug, Serialize)]
+pub struct Series<'a> {
+    name: &'a str,
+    labels: &'a std::collections::BTreeMap<String, String>,
+    value: Option<f64>,
+}
+
+impl<'a> Series<'a> {
+    /// All of it.
+    pub fn new(s: &'a proxy::Series) -> Self {
+        Self { name: &s.name, labels: &s.labels, value: Some(s.value).filter(|v| v.is_finite()) }
     }
 }
 

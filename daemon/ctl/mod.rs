@@ -13,6 +13,7 @@ pub(crate) mod fixtures;
 mod json;
 mod output;
 mod render;
+mod top;
 mod verbs;
 mod wait;
 

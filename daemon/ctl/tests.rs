@@ -38,7 +38,7 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn verbs_of_later_work_are_not_offered() {
-    for verb in ["top", "gpu", "metrics", "task", "checklist", "report", "doctor", "fleet"] {
+    for verb in ["task", "checklist", "report", "doctor", "fleet"] {
         assert!(Cli::try_parse_from(["reevectl", verb]).is_err(), "{verb}");
     }
     assert!(Cli::try_parse_from(["reevectl", "node", "reboot"]).is_err());
@@ -65,6 +65,7 @@ fn command_lines_are_understood() {
         "reevectl logs web --previous",
         "reevectl node drain --reason kernel",
         "reevectl audit verify",
+        "reevectl metrics cpu reeve_worker_* --json",
         "reevectl config explain worker.stop.timeout",
         "reevectl events -f --since 1h",
     ] {

@@ -50,9 +50,11 @@ impl Export {
     ) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
         let (sender, receiver) = watch::channel(settings);
-        let thread = std::thread::Builder::new()
-            .name("reeve-export".into())
-            .spawn(move || runtime.block_on(thread::Thread::new(view, events).run(receiver, inherited)))?;
+        let thread = std::thread::Builder::new().name("reeve-export".into()).spawn(move || {
+            runtime.block_on(thread::Thread::new(view, events).run(receiver, inherited));
+            // A write to a disk that hangs is left behind; dropping the runtime would wait for it.
+            runtime.shutdown_background();
+        })?;
         Ok(Self { settings: Some(sender), thread: Some(thread) })
     }
 

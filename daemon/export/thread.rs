@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// Between two tries to take a place.
@@ -22,6 +22,8 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) const CONNECTIONS: usize = 64;
 /// After a failed accept, which most likely fails again at once (no descriptors left).
 const BREATH: Duration = Duration::from_millis(100);
+/// At the end, for a textfile that is being written; a disk that hangs does not hold the daemon.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Its state.
 pub(super) struct Thread {
@@ -32,7 +34,7 @@ pub(super) struct Thread {
     bound: Vec<Bound>,
     retry: Option<Instant>,
     /// A textfile on its way to the disk.
-    writing: Option<JoinHandle<Result<(), String>>>,
+    writing: Option<(PathBuf, JoinHandle<Result<(), String>>)>,
     /// What was said of each component last.
     said: [Option<String>; 2],
 }
@@ -89,7 +91,7 @@ impl Thread {
                 changed = settings.changed() => Woken::Changed(changed.is_ok()),
                 () = until(self.retry) => Woken::Retry,
                 _ = write.tick(), if wanted.textfile.is_some() => Woken::Write,
-                written = written(self.writing.as_mut()) => Woken::Written(written),
+                written = written(self.writing.as_mut().map(|(_, job)| job)) => Woken::Written(written),
             };
             match woken {
                 Woken::Accepted(at, Ok(io)) => self.serve(at, io),
@@ -110,14 +112,28 @@ impl Thread {
                 Woken::Retry => self.apply(&wanted),
                 Woken::Write => self.write(wanted.textfile.clone()),
                 Woken::Written(written) => {
-                    self.writing = None;
-                    self.say(Part::Textfile, written.err());
+                    let path = self.writing.take().map(|(path, _)| path);
+                    match path.filter(|path| Some(path) != wanted.textfile.as_ref()) {
+                        // Meanwhile another file is wanted, or none.
+                        Some(old) => textfile::remove(&old),
+                        None => self.say(Part::Textfile, written.err()),
+                    }
                 }
             }
+        }
+        if let Some((_, job)) = self.writing.take() {
+            // A write that came after the removal would leave old numbers behind.
+            let _ = timeout(LAST_WRITE, job).await;
         }
         if let Some(path) = &wanted.textfile {
             textfile::remove(path);
         }
+    }
+
+    /// Whether it will try again.
+    #[cfg(test)]
+    pub(super) fn retries(&self) -> bool {
+        self.retry.is_some()
     }
 
     fn inherit(&mut self, inherited: Vec<OwnedFd>) {
@@ -130,7 +146,7 @@ impl Thread {
     }
 
     /// Takes the place that is wanted, and lets go of the one before only when that has worked.
-    fn apply(&mut self, wanted: &Settings) {
+    pub(super) fn apply(&mut self, wanted: &Settings) {
         self.retry = None;
         let outcome = self.take(wanted);
         if outcome.is_err() {
@@ -198,7 +214,8 @@ impl Thread {
             return self.say(Part::Textfile, Some(problem));
         }
         let page = self.view.textfile();
-        self.writing = Some(tokio::task::spawn_blocking(move || textfile::write(&path, &page)));
+        let target = path.clone();
+        self.writing = Some((path, tokio::task::spawn_blocking(move || textfile::write(&target, &page))));
     }
 
     /// Tells the loop how it is, when that has changed.

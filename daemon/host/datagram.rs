@@ -23,6 +23,12 @@ pub struct Buffer {
     control: Vec<u8>,
 }
 
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Buffer {
     /// Room for the largest.
     pub fn new() -> Self {

@@ -64,14 +64,16 @@ pub(super) struct Shown {
     pub(super) run: Option<RunId>,
     /// It is up: its page can be asked for.
     up: bool,
-    port: Option<u16>,
+    pub(super) port: Option<u16>,
+    /// By UUID, comma-separated.
+    pub(super) gpus: String,
     cgroup: Option<String>,
 }
 
 impl Shown {
     pub(super) fn of(status: &ReplicaStatus) -> Self {
         let up = matches!(status.state, "ready" | "unready" | "draining" | "saving");
-        Self { run: status.run, up, port: status.port, cgroup: status.cgroup.clone() }
+        Self { run: status.run, up, port: status.port, gpus: status.gpus.join(","), cgroup: status.cgroup.clone() }
     }
 }
 
@@ -219,7 +221,7 @@ impl Teller {
     }
 
     fn url(&self) -> Option<String> {
-        self.settings.url(&self.replica, self.shown.port, &self.paths)
+        self.settings.url(&self.replica, &self.shown, &self.paths)
     }
 
     fn read(&mut self) {

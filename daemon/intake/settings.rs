@@ -1,5 +1,6 @@
 //! From a definition to how one replica's numbers are kept.
 
+use super::replica::Shown;
 use crate::host::paths::Paths;
 use reeve_core::ReplicaId;
 use reeve_core::config::{Config, TemplateValues, Until, expand};
@@ -47,13 +48,13 @@ impl Settings {
     }
 
     /// Where the replica's page is.
-    pub(super) fn url(&self, replica: &ReplicaId, port: Option<u16>, paths: &Paths) -> Option<String> {
+    pub(super) fn url(&self, replica: &ReplicaId, shown: &Shown, paths: &Paths) -> Option<String> {
         let values = TemplateValues {
             worker: replica.worker.to_string(),
             replica: replica.index,
-            port,
+            port: shown.port,
             runtime_dir: paths.runtime_dir(replica).to_string_lossy().into_owned(),
-            gpus: String::new(),
+            gpus: shown.gpus.clone(),
         };
         self.scrape.as_ref().map(|text| expand(text, &values))
     }

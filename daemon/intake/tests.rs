@@ -44,9 +44,12 @@ fn met_08_a_page_is_found_by_template() {
         let file = reeve_core::config::SourceFile { path, kind, rank: 2, drop_in: None, text };
         let host = reeve_core::config::HostFacts { hostname: "h".into(), cpus: 4, memory: 1 << 30 };
         let loaded = reeve_core::config::load(&[file], &host);
-        let config = loaded.config.unwrap_or_else(|| std::panic::panic_any(format!("{:?}", loaded.diagnostics)));
+        assert_eq!(loaded.diagnostics, []);
+        let config = loaded.config.unwrap();
         let settings = settings::Settings::of(&config, &replica(2)).unwrap();
-        settings.url(&replica(2), Some(4711), &Paths::new(std::path::Path::new("/")))
+        let mut shown = replica::Shown::default();
+        shown.port = Some(4711);
+        settings.url(&replica(2), &shown, &Paths::new(std::path::Path::new("/")))
     };
     let plain = page("http://127.0.0.1:{port}/metrics?who={worker}-{replica}");
     assert_eq!(plain.as_deref(), Some("http://127.0.0.1:4711/metrics?who=web-2"));

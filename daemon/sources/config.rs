@@ -43,8 +43,6 @@ pub struct SourcesConfig {
     pub hardware: bool,
     /// Whether file systems of other hosts are (off by default).
     pub network_filesystems: bool,
-    /// Folder of `*.prom` files of others.
-    pub textfile: Option<PathBuf>,
     /// Period of the base lane.
     pub base: Duration,
     /// Period of the slow lane.
@@ -66,7 +64,6 @@ impl Default for SourcesConfig {
             system: true,
             hardware: false,
             network_filesystems: false,
-            textfile: None,
             base: Duration::from_secs(5),
             slow: Duration::from_secs(60),
             mount_timeout: Duration::from_secs(5),
@@ -78,10 +75,10 @@ impl Default for SourcesConfig {
 
 impl fmt::Debug for SourcesConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { proc, sys, root, system, hardware, network_filesystems, textfile, base, slow, .. } = self;
+        let Self { proc, sys, root, system, hardware, network_filesystems, base, slow, .. } = self;
         f.debug_struct("SourcesConfig")
             .field("roots", &(proc, sys, root))
-            .field("what", &(system, hardware, network_filesystems, textfile))
+            .field("what", &(system, hardware, network_filesystems))
             .field("periods", &(base, slow))
             .finish_non_exhaustive()
     }

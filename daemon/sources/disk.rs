@@ -7,17 +7,22 @@ use reeve_core::metrics::families as f;
 use reeve_core::metrics::{Family, Samples};
 use std::path::Path;
 
-/// Family, place behind the name, factor. Sectors are of 512 bytes whatever the device says.
-const FIELDS: [(&Family, usize, f64); 9] = [
-    (&f::NODE_DISK_READS_COMPLETED, 0, 1.0),
-    (&f::NODE_DISK_READ_BYTES, 2, 512.0),
-    (&f::NODE_DISK_READ_TIME, 3, 0.001),
-    (&f::NODE_DISK_WRITES_COMPLETED, 4, 1.0),
-    (&f::NODE_DISK_WRITTEN_BYTES, 6, 512.0),
-    (&f::NODE_DISK_WRITE_TIME, 7, 0.001),
-    (&f::NODE_DISK_IO_NOW, 8, 1.0),
-    (&f::NODE_DISK_IO_TIME, 9, 0.001),
-    (&f::NODE_DISK_IO_TIME_WEIGHTED, 10, 0.001),
+/// Sectors are of 512 bytes, whatever the device says.
+const SECTORS: (f64, f64) = (512.0, 1.0);
+const MILLISECONDS: (f64, f64) = (1.0, 1000.0);
+const COUNT: (f64, f64) = (1.0, 1.0);
+
+/// Family, place behind the name, unit as a fraction.
+const FIELDS: [(&Family, usize, (f64, f64)); 9] = [
+    (&f::NODE_DISK_READS_COMPLETED, 0, COUNT),
+    (&f::NODE_DISK_READ_BYTES, 2, SECTORS),
+    (&f::NODE_DISK_READ_TIME, 3, MILLISECONDS),
+    (&f::NODE_DISK_WRITES_COMPLETED, 4, COUNT),
+    (&f::NODE_DISK_WRITTEN_BYTES, 6, SECTORS),
+    (&f::NODE_DISK_WRITE_TIME, 7, MILLISECONDS),
+    (&f::NODE_DISK_IO_NOW, 8, COUNT),
+    (&f::NODE_DISK_IO_TIME, 9, MILLISECONDS),
+    (&f::NODE_DISK_IO_TIME_WEIGHTED, 10, MILLISECONDS),
 ];
 
 pub(super) struct Disk {
@@ -51,9 +56,9 @@ fn parse(text: &str, labels: &mut Known) -> Samples {
         let labels = labels.get(device);
         let mut fields = FIELDS.iter().peekable();
         for (at, word) in words.enumerate() {
-            if let Some((family, _, factor)) = fields.next_if(|(_, place, _)| *place == at) {
+            if let Some((family, _, (times, by))) = fields.next_if(|(_, place, _)| *place == at) {
                 let value = word.parse::<f64>().ok();
-                samples.put_some(family, &labels, value.map(|v| v * factor));
+                samples.put_some(family, &labels, value.map(|v| v * times / by));
             }
         }
     }

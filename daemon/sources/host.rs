@@ -1,5 +1,6 @@
 //! What kind of host this is, and its wall clock.
 
+use super::files::line;
 use super::{Look, Source};
 use nix::sys::utsname::uname;
 use reeve_core::metrics::families as f;
@@ -14,11 +15,14 @@ pub(super) struct Time;
 /// Names and releases.
 pub(super) struct Host {
     releases: [PathBuf; 2],
+    kernel: PathBuf,
 }
 
 impl Host {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { releases: [root.join("etc/os-release"), root.join("usr/lib/os-release")] }
+    pub(super) fn new(root: &Path, proc: &Path) -> Self {
+        let releases = [root.join("etc/os-release"), root.join("usr/lib/os-release")];
+        // What uname(2) says but for the machine.
+        Self { releases, kernel: proc.join("sys/kernel") }
     }
 }
 
@@ -45,16 +49,9 @@ impl Source for Host {
         if let Some(text) = self.releases.iter().find_map(|path| fs::read_to_string(path).ok()) {
             samples.put_with(&f::NODE_OS_INFO, &os_info(&text), 1.0);
         }
-        let name = uname().map_err(|e| format!("uname: {e}"))?;
-        let text = |part: &'_ std::ffi::OsStr| part.to_string_lossy().into_owned();
-        let values = [
-            text(name.sysname()),
-            text(name.release()),
-            text(name.version()),
-            text(name.machine()),
-            text(name.nodename()),
-            text(name.domainname()),
-        ];
+        let machine = uname().map_err(|e| format!("uname: {e}"))?.machine().to_string_lossy().into_owned();
+        let of = |file: &str| line(&self.kernel.join(file)).ok_or_else(|| format!("no {file}"));
+        let values = [of("ostype")?, of("osrelease")?, of("version")?, machine, of("hostname")?, of("domainname")?];
         let pairs: Vec<_> = f::NODE_UNAME_INFO.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
         samples.put_with(&f::NODE_UNAME_INFO, &Labels::new(&pairs), 1.0);
         Ok(samples)
@@ -64,8 +61,9 @@ impl Source for Host {
 /// The fields of os-release as labels; what the file does not say is empty.
 fn os_info(text: &str) -> Labels {
     let value = |label: &str| -> Cow<'_, str> {
-        let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
-        let found = pairs.filter(|(key, _)| key.eq_ignore_ascii_case(label)).next_back();
+        // The last one stands, as in a shell.
+        let mut pairs = text.lines().filter_map(|text| text.trim().split_once('='));
+        let found = pairs.rfind(|(key, _)| key.eq_ignore_ascii_case(label));
         found.map_or(Cow::Borrowed(""), |(_, value)| unquote(value.trim()))
     };
     let values: Vec<_> = f::OS.iter().map(|label| value(label)).collect();

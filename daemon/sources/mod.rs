@@ -1,7 +1,7 @@
 //! Reading this machine: one file per source, each of which returns samples or says why it has none.
 //!
 //! ```text
-//!                 ┌ base, 5 s: cpu memory vmstat load pressure disk network filefd conntrack timex time textfile
+//!                 ┌ base, 5 s: cpu memory vmstat load pressure disk network filefd conntrack timex time
 //! thread sources ─┤            workers (cgroups of living runs)        filesystem ── one thread per mount
 //!                 └ slow, 60 s: hardware mdstat bonding edac numa host
 //!        │

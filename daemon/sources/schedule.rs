@@ -52,7 +52,7 @@ impl Schedule {
             base.push(Box::new(host::Time));
             // Last: its mounts answer while the others look.
             base.push(Box::new(filesystem::Filesystem::new(config)));
-            slow.push(Box::new(host::Host::new(&config.root)));
+            slow.push(Box::new(host::Host::new(&config.root, proc)));
             slow.push(Box::new(mdstat::Mdstat::new(proc)));
             slow.push(Box::new(Bonding::new(sys)));
             slow.push(Box::new(edac::Edac::new(sys)));

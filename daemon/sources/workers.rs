@@ -6,6 +6,7 @@
 use super::cgroup::{FILES, Files};
 use super::{Look, Source, rows};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 use reeve_core::exit::{Cause, ExitRecord};
 use reeve_core::metrics::accumulate::{MEMORY_EVENTS, MemoryEvents};
 use reeve_core::metrics::families as f;
@@ -60,6 +61,8 @@ pub(super) struct Workers {
     events: MemoryEvents,
     /// Descriptors of workers may not be counted; that has been said.
     hidden: bool,
+    /// The length of a folder of descriptors is how many there are: Linux 6.2 and later.
+    long: bool,
 }
 
 struct Replica {
@@ -85,6 +88,7 @@ impl Workers {
             teams: BTreeMap::new(),
             events: MemoryEvents::default(),
             hidden: false,
+            long: lengths_count(proc),
         }
     }
 
@@ -124,7 +128,7 @@ impl Workers {
     /// Descriptors of a process; none when it has gone or hides them.
     fn open_fds(&mut self, status: &ReplicaStatus) -> Option<f64> {
         let folder = self.proc.join(status.pid?.to_string()).join("fd");
-        let counted = count_fds(&folder);
+        let counted = count_fds(&folder, self.long);
         if let Err(error) = &counted
             && error.kind() == io::ErrorKind::PermissionDenied
             && !std::mem::replace(&mut self.hidden, true)
@@ -241,11 +245,15 @@ fn team_folder(cgroup: &str) -> Option<&Path> {
     ours.then_some(above)
 }
 
-/// Since Linux 6.2 the length of the folder; before, its entries are counted.
+/// Whether this is a real `/proc` that says with the length of a folder how many descriptors are in it. Its own has some.
+fn lengths_count(proc: &Path) -> bool {
+    let real = statfs(proc).is_ok_and(|stat| stat.filesystem_type() == PROC_SUPER_MAGIC);
+    real && fs::metadata(proc.join("self/fd")).is_ok_and(|folder| folder.len() > 0)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a sample is a float")]
-fn count_fds(folder: &Path) -> io::Result<f64> {
-    let length = fs::metadata(folder)?.len();
-    let count = if length > 0 { length } else { fs::read_dir(folder)?.count() as u64 };
+fn count_fds(folder: &Path, long: bool) -> io::Result<f64> {
+    let count = if long { fs::metadata(folder)?.len() } else { fs::read_dir(folder)?.count() as u64 };
     Ok(count as f64)
 }
 

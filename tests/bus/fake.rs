@@ -320,6 +320,7 @@ pub fn replica(worker: &str, index: u32) -> ReplicaStatus {
         unit: Some(format!("reeve-{worker}-{index}.service")),
         cgroup: None,
         port: Some(7_000),
+        gpus: vec![],
         restarts: 2,
         next_start: None,
         last_exit: Some(LastExit { cause: Cause::Signal(11), at: Wall(800), exit_code: None, signal: Some(11) }),
@@ -354,6 +355,7 @@ pub fn worker(name: &str, replicas: u32) -> WorkerStatus {
 fn picture() -> Snapshot {
     let workers = [worker("web", 2), worker("3d-render", 1)];
     Snapshot {
+        gpus: Arc::default(),
         at: Wall(2_000),
         node: NodeStatus {
             name: "gpu-07".into(),

@@ -26,6 +26,7 @@ fn body(method: &Method) -> Structure<'static> {
             (_, "t") => Variant::from(0_u64),
             ("values", _) => Variant::from(opt([("TasksMax", Variant::from("9"))])),
             (_, "a{sv}") => Variant::from(none()),
+            (_, "as") => Variant::from(Vec::<String>::new()),
             other => panic!("an argument for {other:?}"),
         })
     });

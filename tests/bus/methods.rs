@@ -475,6 +475,24 @@ async fn the_log_level_is_set_and_shown() {
     assert_eq!(text(&values["LogLevel"]), "debug");
 }
 
+/// MET-18: the series of the scrape endpoint, by source or family.
+#[tokio::test]
+async fn met_18_metrics_are_read() {
+    let mut node = Node::private();
+    let mut client = node.client().await;
+    type Rows = Vec<(String, std::collections::BTreeMap<String, String>, f64)>;
+    let reply = client.call(ROOT, "Metrics", "GetMetrics", &(vec!["reeve_worker_up"], none())).await.unwrap();
+    let rows: Rows = reply.body().deserialize().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|(name, _, value)| name == "reeve_worker_up" && *value == 1.0));
+    assert!(rows[0].1.contains_key("worker") && rows[0].1["replica"] == "1", "{rows:?}");
+    let reply = client.call(ROOT, "Metrics", "GetMetrics", &(vec!["process"], none())).await.unwrap();
+    let rows: Rows = reply.body().deserialize().unwrap();
+    assert!(rows.iter().any(|(name, ..)| name == "process_open_fds"), "{rows:?}");
+    let many = vec!["x"; 65];
+    let refused = client.call(ROOT, "Metrics", "GetMetrics", &(many, none())).await.unwrap_err();
+    assert_eq!(refused.name, "org.reeve.Error.InvalidArgument");
+}
+
 #[tokio::test]
 async fn the_trail_is_read_back() {
     let mut node = Node::private();

@@ -79,6 +79,8 @@ async fn every_looking_verb_is_answered() {
         ("config explain worker.stop.timeout", 0, "Default: 30s"),
         ("node status", 0, "generation 7"),
         ("audit", 0, "org.reeve.node1.drain"),
+        ("metrics reeve_node_state", 0, "state=running"),
+        ("metrics reeve_worker_u* --json", 0, "\"name\":\"reeve_worker_up\""),
     ] {
         let (seen, out, err) = node.says(line).await;
         assert_eq!(seen, code, "{line}: {out}{err}");

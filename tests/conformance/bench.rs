@@ -93,6 +93,8 @@ impl Bench {
 
     pub fn spec(&self, replica: &str, exec: &[&str]) -> RunSpec {
         RunSpec {
+            gpus: Vec::new(),
+            devices: Vec::new(),
             replica: replica.parse().unwrap(),
             team: "conformance".parse().unwrap(),
             team_parents: Vec::new(),

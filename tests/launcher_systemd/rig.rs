@@ -73,6 +73,8 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// A worker that runs a shell script.
 pub fn worker(name: &str, script: &str) -> RunSpec {
     RunSpec {
+        gpus: Vec::new(),
+        devices: Vec::new(),
         replica: format!("{name}/1").parse().unwrap(),
         team: "launcher-test".parse().unwrap(),
         team_parents: vec![],

@@ -14,8 +14,12 @@
 //! | `drained WHO`, `healthy WHO yes\|no` | what hooks and probes answer |
 //! | `notify WHO KEY=VALUE…`, `tells WHO NAME=NUMBER…` (its metrics), `start-fails TEXT`, `start-works` | what workers and the launcher say |
 //! | `freeze-fails TEXT` | the launcher refuses to freeze |
+//! | `gpus NODE…`, `gpu N lost\|remap-failure\|xid X\|well`, `look` | cards by the CPU nodes they hang on; how one is; a look |
+//! | `leaves WHO`, `undead yes\|no` | the next end of its run leaves something on its cards; whether that can be killed |
+//! | `nvml away WHY`, `nvml back` | the source has lost NVML |
 //! | `do COMMAND…` | as typed after `reevectl` |
 //! | `plan`, `status` | pictures |
+//! | `metrics FAMILY…` | series that the supervisor tells; `*` stands for any text |
 
 #![expect(
     clippy::unwrap_used,

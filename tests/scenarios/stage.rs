@@ -2,6 +2,7 @@
 //! ended, and every effect worth reading becomes a line.
 
 use reeve_core::config::{HostFacts, SourceFile, SourceKind, load};
+use reeve_core::gpu::{Card, Hold, Inventory, Process};
 use reeve_core::persist::{LiveRun, ReplicaHistory, RestartRecord, Restored};
 use reeve_core::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +24,12 @@ pub struct Stage {
     pub die_after: Option<usize>,
     pub counts: BTreeMap<&'static str, u32>,
     pub quiet: bool,
+    /// Cards, what is left on them of dead runs, and whether it can be killed.
+    pub cards: Vec<Card>,
+    pub hold: Hold,
+    pub stragglers: BTreeMap<ReplicaId, Vec<String>>,
+    pub leaves: BTreeSet<ReplicaId>,
+    pub undead: bool,
     live: BTreeMap<ReplicaId, Life>,
     sockets: Vec<(ReplicaId, Notification)>,
     ended: BTreeMap<ReplicaId, (RunId, ExitInfo, Arc<RunSpec>)>,
@@ -59,8 +66,12 @@ enum Due {
 const BOOT: u64 = 1_790_000_000_000_000;
 
 impl Stage {
-    fn clock(&self) -> Now {
+    pub fn clock(&self) -> Now {
         Now { mono: Mono(self.now), wall: Wall(BOOT).plus(self.now) }
+    }
+
+    pub fn wall(&self) -> Wall {
+        self.clock().wall
     }
 
     pub fn line(&mut self, text: &str) {
@@ -103,10 +114,14 @@ impl Stage {
         for (replica, run, ended, frozen) in found {
             let missed = self.missed.remove(&replica).unwrap_or_default();
             let pid = ended.is_none().then_some(100);
-            let found = Found { replica, run, pid, cgroup: None, ended, frozen, missed, started: None };
+            let cgroup = self.cgroup(&replica);
+            let found = Found { replica, run, pid, cgroup, ended, frozen, missed, started: None };
             self.inbox.push_back(Event::Launcher(LauncherEvent::Found(found)));
         }
         self.inbox.push_back(Event::Launcher(LauncherEvent::ListComplete));
+        if !self.cards.is_empty() {
+            self.inbox.push_back(Event::Gpus(self.inventory()));
+        }
         self.settle();
         Ok(())
     }
@@ -220,6 +235,9 @@ impl Stage {
     pub fn end(&mut self, id: &ReplicaId, status: ExitStatus, oom_kill: bool) {
         let Some(Life { run, spec, stopping, .. }) = self.live.remove(id) else { return };
         let info = ExitInfo { status, oom_kill, peak_memory: None, at: self.clock().wall };
+        if self.leaves.remove(id) {
+            self.stragglers.insert(id.clone(), spec.gpus.clone());
+        }
         if let Some(span) = spec.unsupervised_after.filter(|_| !stopping) {
             self.later(span, Due::DeadMan(run, id.clone()));
         }
@@ -261,6 +279,30 @@ impl Stage {
         self.event(Event::Command(Box::new(request)));
     }
 
+    /// Only where there are cards, so that other transcripts stay as they are.
+    fn cgroup(&self, id: &ReplicaId) -> Option<String> {
+        (!self.cards.is_empty()).then(|| format!("/sys/fs/cgroup/{}", id.unit()))
+    }
+
+    /// What a look at the cards brings.
+    pub fn inventory(&self) -> Inventory {
+        let mut cards = self.cards.clone();
+        let living = self.live.iter().map(|(id, life)| (id, &life.spec.gpus));
+        for (at, (id, given)) in living.chain(&self.stragglers).enumerate() {
+            for card in cards.iter_mut().filter(|c| given.contains(&c.uuid)) {
+                let process = Process {
+                    pid: 1000 + at as u32,
+                    memory: Some(8 << 30),
+                    gpu_instance: None,
+                    cgroup: Some(format!("/{}", id.unit())),
+                };
+                card.memory_used = card.memory_used.map(|used| used + (8 << 30));
+                card.processes.push(process);
+            }
+        }
+        Inventory { at: Mono(self.now), hold: self.hold.clone(), cards }
+    }
+
     fn answer(&mut self, event: LauncherEvent) {
         self.inbox.push_back(Event::Launcher(event));
     }
@@ -277,8 +319,12 @@ impl Stage {
                 if let Some(error) = self.start_fails.clone() {
                     return self.answer(LauncherEvent::StartFailed { replica, token, error });
                 }
+                if !spec.gpus.is_empty() {
+                    self.line(&format!("  on {}", spec.gpus.join(", ")));
+                }
                 let run = self.begin(&replica, spec);
-                self.answer(LauncherEvent::Started { replica, token, run, pid: 100, cgroup: None });
+                let cgroup = self.cgroup(&replica);
+                self.answer(LauncherEvent::Started { replica, token, run, pid: 100, cgroup });
             }
             Effect::Stop { replica, run, signal, grace } => {
                 self.line(&format!("stop {replica} with {} within {}s", exit::signal_name(signal), grace.as_secs()));
@@ -332,6 +378,22 @@ impl Stage {
                 self.line(&format!("find a port for {replica}"));
                 self.inbox.push_back(Event::PortAllocated { replica, result: Ok(40_001) });
             }
+            Effect::LookAtGpus => {
+                self.line("look at the GPUs");
+                self.inbox.push_back(Event::Gpus(self.inventory()));
+            }
+            Effect::HoldGpus { id, hold } => {
+                self.line(if hold { "get hold of NVML" } else { "let go of NVML" });
+                self.hold = if hold { Hold::Held } else { Hold::Released };
+                self.inbox.push_back(Event::GpusHeld { id, result: Ok(()) });
+                self.inbox.push_back(Event::Gpus(self.inventory()));
+            }
+            Effect::KillStragglers { replica, .. } => {
+                self.line(&format!("kill what is left of {replica}"));
+                if !self.undead {
+                    self.stragglers.remove(&replica);
+                }
+            }
             Effect::Probe { replica, run, kind, .. } => {
                 let sick = self.sick.contains(&replica);
                 self.line(&format!("probe {replica} {kind:?}: {}", if sick { "fails" } else { "well" }));
@@ -378,6 +440,7 @@ impl Stage {
             RunEntry::Frozen { frozen, isolated } => live(log, &|l| (l.frozen, l.isolated) = (frozen, isolated)),
             RunEntry::Restart(books) => log.restart = RestartRecord { ..books },
             RunEntry::Port(port) => log.port = Some(port),
+            RunEntry::Gpus(grant) => log.gpus = grant,
             RunEntry::Exited(_) | RunEntry::Tail { .. } => {}
         }
     }

@@ -57,6 +57,45 @@ pub fn perform(stage: &mut Stage, line: &str, body: &str) -> Result<String, Stri
             stage.tells(replica(who)?, values.ok_or("expected name=number")?);
         }
         ["start-fails", text @ ..] => stage.start_fails = Some(text.join(" ")),
+        ["gpus", numbers @ ..] => {
+            // One CPU node each, as written.
+            let card = |(index, node): (usize, &&str)| reeve_core::gpu::Card {
+                index: index as u32,
+                uuid: format!("GPU-{index}"),
+                numa_node: node.parse().ok(),
+                memory_total: Some(80 << 30),
+                memory_used: Some(1 << 20),
+                ..Default::default()
+            };
+            stage.cards = numbers.iter().enumerate().map(card).collect();
+            stage.hold = reeve_core::gpu::Hold::Held;
+            seen(stage);
+        }
+        ["gpu", index, how @ ..] => {
+            let at = Now { mono: Mono(stage.now), wall: stage.wall() };
+            let index: usize = index.parse().map_err(|_| "not a number")?;
+            let facts = &mut stage.cards.get_mut(index).ok_or("no such card")?.facts;
+            match how {
+                ["lost"] => facts.lost = Some("it fell off the bus".into()),
+                ["remap-failure"] => facts.remap_failure = Some(true),
+                ["xid", n] => facts.fatal_xid = Some((n.parse().map_err(|_| "not a number")?, at.wall)),
+                ["well"] => *facts = Default::default(),
+                _ => return Err("expected lost, remap-failure, xid N or well".into()),
+            }
+            seen(stage);
+        }
+        ["nvml", "away", why @ ..] => {
+            stage.hold = reeve_core::gpu::Hold::Unavailable(why.join(" "));
+            seen(stage);
+        }
+        ["nvml", "back"] => {
+            stage.hold = reeve_core::gpu::Hold::Held;
+            seen(stage);
+        }
+        ["look"] => seen(stage),
+        ["leaves", who] => drop(stage.leaves.insert(replica(who)?)),
+        ["undead", "yes"] => stage.undead = true,
+        ["undead", "no"] => (stage.undead, stage.stragglers) = (false, BTreeMap::new()),
         ["start-works"] => stage.start_fails = None,
         ["freeze-fails", text @ ..] => stage.freeze_fails = Some(text.join(" ")),
         ["shutdown"] => stage.event(Event::Shutdown { stop_workers: true }),
@@ -67,9 +106,19 @@ pub fn perform(stage: &mut Stage, line: &str, body: &str) -> Result<String, Stri
         }
         ["plan"] => plan(stage),
         ["status"] => status(stage),
+        ["metrics", wanted @ ..] => metrics(stage, wanted),
         _ => return Err("no such line".into()),
     }
     Ok(std::mem::take(&mut stage.out))
+}
+
+/// The source has looked.
+fn seen(stage: &mut Stage) {
+    if stage.core.is_some() {
+        let inventory = stage.inventory();
+        stage.event(Event::Gpus(inventory));
+        stage.pass(Duration::ZERO);
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -143,6 +192,8 @@ fn command(typed: &[&str]) -> Result<Command, String> {
         ["uncordon"] => Command::Uncordon,
         ["hold", why @ ..] => Command::Hold { id: 1, who: "the updater".into(), why: why.join(" ") },
         ["release"] => Command::ReleaseHold(1),
+        ["gpu", "release"] => Command::GpuRelease,
+        ["gpu", "acquire"] => Command::GpuAcquire,
         ["cancel", n] => Command::Cancel(OperationId(n.parse().map_err(|_| "not a number")?)),
         _ => return Err("no such command".into()),
     })
@@ -164,6 +215,20 @@ fn plan(stage: &mut Stage) {
     let Some(core) = &stage.core else { return };
     for action in core.plan(None, now) {
         writeln!(stage.out, "{} {}: {}", action.action, action.target, action.reason).unwrap();
+    }
+}
+
+/// The series that the supervisor tells.
+fn metrics(stage: &mut Stage, wanted: &[&str]) {
+    let now = stage.clock();
+    let Some(core) = &mut stage.core else { return };
+    let samples = metrics::supervisor::samples(&core.snapshot(), now);
+    let wanted = metrics::Selection::of(wanted.iter().map(|word| (*word).to_owned()));
+    let mut page = metrics::text::Page::new();
+    page.add(&samples, &|family| wanted.wants("supervisor", family));
+    let text = page.render(metrics::text::Format::Text);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        writeln!(stage.out, "{line}").unwrap();
     }
 }
 

@@ -38,6 +38,7 @@ pub fn random(rng: &mut Rng) -> Config {
             remediation: pick(rng, &[Remediation::On, Remediation::On, Remediation::DryRun, Remediation::Off]),
         },
         metrics: Metrics::off(),
+        gpu: Gpu::default(),
         teams: BTreeMap::new(),
         workers: BTreeMap::new(),
     };
@@ -84,6 +85,7 @@ fn worker(rng: &mut Rng, name: WorkerName, order: i32, depends_on: Vec<WorkerNam
         depends_on,
         node_selector: if chance(rng, 4) { BTreeMap::from([("no".into(), "such".into())]) } else { BTreeMap::new() },
         resources: Resources { memory_limit: pick(rng, &[None, Some(1 << 30)]), ..Resources::default() },
+        gpu_profile: None,
         restart: Restart {
             policy,
             backoff: Backoff {

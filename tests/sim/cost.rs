@@ -40,6 +40,7 @@ fn worker(name: &str, replicas: u32, order: i32) -> Arc<Worker> {
         max_unavailable: 1,
         metrics: Default::default(),
         sandbox: BTreeMap::new(),
+        gpu_profile: None,
         wants_port: false,
     })
 }
@@ -62,6 +63,7 @@ impl Bench {
             node: Node { name: "n".into(), labels: BTreeMap::new() },
             launcher: LauncherKind::Auto,
             supervision: Supervision { damping, restart_rate: rate, remediation: Remediation::On },
+            gpu: Gpu::default(),
             metrics: Metrics::off(),
             teams: BTreeMap::new(),
             workers: workers.into_iter().map(|w| (w.name.clone(), w)).collect(),

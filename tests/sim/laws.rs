@@ -177,9 +177,37 @@ pub fn at_start(world: &mut World, spec: &RunSpec) -> Law {
             return wrong("the node is cordoned");
         }
     }
+    cards(world, spec)?;
     trial(world, id)?;
     order(world, id)?;
     spend(world)
+}
+
+/// SUP-05: a card belongs to one replica, is well as far as is known, and is clean before a start.
+fn cards(world: &mut World, spec: &RunSpec) -> Law {
+    let id = &spec.replica;
+    let Some(core) = &mut world.core else { return Ok(()) };
+    let snapshot = core.snapshot();
+    let asked = world.config.workers.get(&id.worker).map_or(0, |w| w.resources.gpus_request as usize);
+    if spec.gpus.len() < asked {
+        return Err(format!("{id} is started with {} cards and asks for {asked}", spec.gpus.len()));
+    }
+    for uuid in &spec.gpus {
+        let others = snapshot.workers.values().flat_map(|w| &w.replicas);
+        for other in others.filter(|r| r.id != *id && r.gpus.contains(uuid)) {
+            if core.state_of(&other.id).is_some_and(|s| s.is_live()) {
+                return Err(format!("{id} is started on {uuid}, which {} holds", other.id));
+            }
+        }
+        let left = world.stragglers.iter().find(|(_, s)| s.known && s.gpus.contains(uuid));
+        if let Some((of, _)) = left {
+            return Err(format!("{id} is started on {uuid} with a process of {of} still there"));
+        }
+        if snapshot.gpus.cards.iter().any(|c| c.card.uuid == *uuid && !c.allocatable) {
+            return Err(format!("{id} is started on {uuid}, which takes no work"));
+        }
+    }
+    Ok(())
 }
 
 /// At most one trial of a mass crash is under way for each cause, and nobody that waits for it starts.

@@ -85,7 +85,17 @@ fn every_seed_keeps_the_laws() {
     println!("{seeds} seeds from {first}, {} steps; seen: {seen:?}", steps.load(Ordering::Relaxed));
     // What the laws are about has happened.
     if seeds >= 1000 {
-        for word in ["damped", "damping-over", "crash-loop", "crash-loop-over", "drain-timeout", "worker-isolated"] {
+        for word in [
+            "damped",
+            "damping-over",
+            "crash-loop",
+            "crash-loop-over",
+            "drain-timeout",
+            "worker-isolated",
+            "gpu-out",
+            "gpu-back",
+            "gpu-stragglers",
+        ] {
             assert!(seen.contains_key(word), "no {word} in {seeds} seeds");
         }
     }

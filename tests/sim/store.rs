@@ -15,6 +15,7 @@ struct Log {
     live: Option<LiveRun>,
     restart: RestartRecord,
     port: Option<u16>,
+    gpus: reeve_core::persist::GpuGrant,
     exits: Vec<ExitRecord>,
 }
 
@@ -37,6 +38,7 @@ impl Store {
             RunEntry::Tail { .. } => {}
             RunEntry::Restart(books) => log.restart = books,
             RunEntry::Port(port) => log.port = Some(port),
+            RunEntry::Gpus(grant) => log.gpus = grant,
         }
     }
 
@@ -66,6 +68,7 @@ impl Store {
             live: log.live.clone(),
             restart: log.restart.clone(),
             port: log.port,
+            gpus: log.gpus.clone(),
             last_exit: log.exits.last().cloned(),
         };
         Restored {

@@ -4,6 +4,7 @@
 use crate::config::{chance, ms, pick, s};
 use crate::store::Store;
 use reeve_core::config::{Check, Config, RestartPolicy, Until};
+use reeve_core::gpu::{Card, Hold, Inventory, Process};
 use reeve_core::rng::Rng;
 use reeve_core::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,21 @@ pub struct World {
     pub hurry: bool,
     same_instant: u32,
     pub trail: Option<Vec<String>>,
+    /// Cards, in some worlds.
+    pub cards: Vec<Card>,
+    /// What dead runs have left on cards: process, cards, and whether the core could know.
+    pub stragglers: BTreeMap<ReplicaId, Straggler>,
+    /// Apart, so that worlds without cards are as they were.
+    cards_rng: Rng,
+}
+
+/// A process that has outlived its run.
+#[derive(Debug, Clone)]
+pub struct Straggler {
+    pid: u32,
+    pub gpus: Vec<String>,
+    pub known: bool,
+    stubborn: bool,
 }
 
 /// What PID 1 holds for a replica.
@@ -106,6 +122,10 @@ pub enum Todo {
     Life(RunId, Beat),
     Reborn,
     List(u32),
+    /// A look at the cards that began then.
+    Gpus(u32, Mono),
+    /// A card falls ill, or is well again.
+    Card(usize),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -117,13 +137,47 @@ pub enum Beat {
     Sicken,
 }
 
+/// Cards for every third world, and workers that want some.
+fn cards(rng: &mut Rng, seed: u64, config: &mut Config) -> Vec<Card> {
+    if !seed.is_multiple_of(3) {
+        return Vec::new();
+    }
+    let count = 1 + rng.below(4) as u32;
+    for worker in config.workers.values_mut() {
+        let worker = Arc::make_mut(worker);
+        worker.resources.gpus_request = rng.below(u64::from(count.min(2)) + 1) as u32;
+        worker.resources.gpus_limit = worker.resources.gpus_request + rng.below(2) as u32;
+    }
+    let card = |index: u32| Card {
+        index,
+        uuid: format!("GPU-{index}"),
+        numa_node: Some(index / 2),
+        memory_total: Some(80 << 30),
+        memory_used: Some(1 << 20),
+        ..Card::default()
+    };
+    (0..count).map(card).collect()
+}
+
+fn cgroup(id: &ReplicaId) -> String {
+    format!("/sys/fs/cgroup/reeve.slice/{}", id.unit())
+}
+
+/// The one process of a run.
+fn process(run: RunId) -> u32 {
+    u32::from_be_bytes([0, run.0[5], run.0[6], run.0[7]])
+}
+
 /// Wall time at boot.
 const EPOCH: u64 = 1_790_000_000_000_000;
 
 impl World {
     pub fn new(seed: u64, trail: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let config = Arc::new(crate::config::random(&mut rng));
+        let mut config = crate::config::random(&mut rng);
+        let mut cards_rng = Rng::new(seed ^ 0x6770_7573);
+        let cards = cards(&mut cards_rng, seed, &mut config);
+        let config = Arc::new(config);
         let systemd = chance(&mut rng, 65);
         let mut world = Self {
             seed,
@@ -156,7 +210,14 @@ impl World {
             hurry: false,
             same_instant: 0,
             trail: trail.then(Vec::new),
+            cards,
+            stragglers: BTreeMap::new(),
+            cards_rng,
         };
+        for at in 0..world.cards.len() {
+            let span = s(world.cards_rng.below(3000));
+            world.later(span, Todo::Card(at));
+        }
         world.reborn();
         world
     }
@@ -269,6 +330,15 @@ impl World {
             }
             Todo::List(epoch) if epoch == self.epoch => self.list(),
             Todo::List(_) => Ok(()),
+            Todo::Gpus(epoch, at) if epoch == self.epoch => {
+                let inventory = self.inventory(at);
+                self.tell(Event::Gpus(inventory))
+            }
+            Todo::Gpus(..) => Ok(()),
+            Todo::Card(at) => {
+                self.card(at);
+                Ok(())
+            }
         }
     }
 
@@ -419,6 +489,13 @@ impl World {
                 let span = self.delay();
                 self.deliver(span, Event::PortAllocated { replica, result });
             }
+            Effect::LookAtGpus => self.look_at_cards(),
+            Effect::HoldGpus { id, .. } => self.deliver(ms(1), Event::GpusHeld { id, result: Ok(()) }),
+            Effect::KillStragglers { replica, .. } => {
+                self.must_not_live(&replica, "killed for its stragglers")?;
+                let tries = chance(&mut self.cards_rng, 70);
+                self.stragglers.retain(|id, s| *id != replica || (s.stubborn && !tries));
+            }
             Effect::Probe { replica, run, kind, timeout, .. } => {
                 let healthy = self.runs.get(&run).is_some_and(|r| r.ended.is_none() && r.healthy && !r.frozen);
                 let result = if healthy { Ok(ms(1)) } else { Err("refused".to_owned()) };
@@ -492,7 +569,7 @@ impl World {
             let span = self.delay().min(ms(50));
             let replica = id.clone();
             self.announce(run);
-            self.launcher(span, LauncherEvent::Started { replica, token, run, pid: 7, cgroup: None });
+            self.launcher(span, LauncherEvent::Started { replica, token, run, pid: 7, cgroup: Some(cgroup(id)) });
         } else if self.core.is_some() && self.attached && !self.exited && chance(&mut self.rng, 50) {
             // Asked for by a daemon that is gone; PID 1 says so now, or the next list does.
             let started = self.wall().wall;
@@ -649,6 +726,8 @@ impl World {
         r.ended = Some(info.clone());
         let (id, stopping, spec) = (r.id.clone(), r.stopping, Arc::clone(&r.spec));
         let announced = r.announced == Some(epoch);
+        let known = r.known && !r.stopping;
+        self.leave_something(run, &id, &spec, known);
         self.say(|| format!("  run {} of {id} ends: {status:?}", number(run)));
         let clean = matches!(status, ExitStatus::Code(0) | ExitStatus::Signal(15));
         let final_code = matches!(status, ExitStatus::Code(77 | 78));
@@ -763,8 +842,16 @@ impl World {
             r.told = true;
         }
         let pid = ended.is_none().then_some(7);
-        let found =
-            Found { replica: id.clone(), run, pid, cgroup: None, ended, frozen, missed, started: Some(started) };
+        let found = Found {
+            replica: id.clone(),
+            run,
+            pid,
+            cgroup: Some(cgroup(id)),
+            ended,
+            frozen,
+            missed,
+            started: Some(started),
+        };
         let epoch = self.epoch;
         self.tell(Event::Launcher(LauncherEvent::Found(found)))?;
         if self.epoch == epoch {
@@ -867,6 +954,9 @@ impl World {
         self.core = Some(core);
         self.exited = false;
         self.refill();
+        if !self.cards.is_empty() {
+            self.look_at_cards();
+        }
         let epoch = self.epoch;
         let before = chance(&mut self.rng, 50);
         let span = self.delay();
@@ -878,6 +968,56 @@ impl World {
         }
         if before {
             self.later(span + ms(2), Todo::List(epoch));
+        }
+    }
+
+    /// A look begins; its answer comes a little later.
+    fn look_at_cards(&mut self) {
+        let (epoch, at) = (self.epoch, self.now);
+        let span = ms(self.cards_rng.below(200));
+        self.later(span, Todo::Gpus(epoch, at));
+    }
+
+    fn inventory(&self, at: Mono) -> Inventory {
+        let mut cards = self.cards.clone();
+        let living =
+            self.runs.iter().filter(|(_, r)| r.ended.is_none()).map(|(run, r)| (process(*run), &r.id, &r.spec.gpus));
+        let left = self.stragglers.iter().map(|(id, s)| (s.pid, id, &s.gpus));
+        for (pid, id, gpus) in living.chain(left) {
+            for card in cards.iter_mut().filter(|c| gpus.contains(&c.uuid)) {
+                card.memory_used = card.memory_used.map(|used| used + (4 << 30));
+                let path = cgroup(id).trim_start_matches("/sys/fs/cgroup").to_owned();
+                card.processes.push(Process { pid, memory: Some(4 << 30), gpu_instance: None, cgroup: Some(path) });
+            }
+        }
+        Inventory { at, hold: Hold::Held, cards }
+    }
+
+    /// Some runs do not take all their processes with them.
+    fn leave_something(&mut self, run: RunId, id: &ReplicaId, spec: &RunSpec, known: bool) {
+        if self.chaos && !spec.gpus.is_empty() && chance(&mut self.cards_rng, 30) {
+            let stubborn = chance(&mut self.cards_rng, 50);
+            let left = Straggler { pid: 500_000 + process(run), gpus: spec.gpus.clone(), known, stubborn };
+            self.stragglers.insert(id.clone(), left);
+        }
+    }
+
+    fn card(&mut self, at: usize) {
+        let (chaos, wall, kind) = (self.chaos, self.wall().wall, self.cards_rng.below(3));
+        if let Some(card) = self.cards.get_mut(at) {
+            let ill = card.facts != reeve_core::gpu::Facts::default();
+            card.facts = Default::default();
+            match kind {
+                _ if ill || !chaos => {}
+                0 => card.facts.lost = Some("it fell off the bus".into()),
+                1 => card.facts.remap_failure = Some(true),
+                _ => card.facts.fatal_xid = Some((79, wall)),
+            }
+        }
+        self.look_at_cards();
+        if chaos {
+            let span = s(10 + self.cards_rng.below(3000));
+            self.later(span, Todo::Card(at));
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod audit;
 mod config;
+mod gpus;
 mod manager;
+mod metrics;
 pub(super) mod properties;
 mod task_runs;
 mod workers;
@@ -70,9 +72,16 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::ListRuns => workers::list_runs(call).await,
         Verb::GetLogs => workers::get_logs(call).await,
         Verb::GetLease => Err(Error::not_supported("no lease: this version does not place workers by the fleet")),
+        Verb::ListGpus => gpus::list(call),
+        Verb::ReleaseGpu if call.reason.is_none() => {
+            Err(Error::argument("reason: expected a text that says why NVML is released"))
+        }
+        Verb::ReleaseGpu => at_once(call, Command::GpuRelease).await,
+        Verb::AcquireGpu => at_once(call, Command::GpuAcquire).await,
         Verb::ListTaskRuns => task_runs::list(call),
         Verb::Cancel => task_runs::cancel(call).await,
         Verb::GetReport => task_runs::report(call),
+        Verb::GetMetrics => metrics::get(call),
         Verb::AuditQuery => audit::query(call),
         Verb::AuditVerify => audit::verify(call),
     }

@@ -50,10 +50,12 @@ pub(in crate::bus) fn values<'a>(
                 Val::Count(totals.isolated),
             ])
         }
+        ("Gpus", Object::Root) => Some(super::gpus::properties(snapshot)),
         ("Maintenance", Object::Root) => {
             let active = snapshot.operations.iter().filter(|o| o.state != "done");
             Some(vec![Val::Paths(active.map(|o| Object::TaskRun(o.id).path()).collect())])
         }
+        ("Metrics", Object::Root) => Some(Vec::new()),
         ("Audit", Object::Root) => Some(vec![Val::Long(match gauges {
             Gauges::Read => view.context.sink.entries(),
             Gauges::Skip => UNKNOWN,

@@ -2,8 +2,10 @@
 
 use super::convert::Fields;
 use super::error::CallError;
-use super::records::{AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Run, TaskRun, Worker};
-use super::traits::{AuditProxy, MaintenanceProxy, ManagerProxy, Opt, TaskRunProxy, WorkersProxy};
+use super::records::{AuditEntry, ConfigMark, EventEntry, Gpus, NodeState, PlanLine, Run, Series, TaskRun, Worker};
+use super::traits::{
+    AuditProxy, GpusProxy, MaintenanceProxy, ManagerProxy, MetricsProxy, Opt, TaskRunProxy, WorkersProxy,
+};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
 use std::os::fd::OwnedFd;
@@ -124,6 +126,15 @@ impl Client {
         let rows =
             proxy!(self, WorkersProxy, ACTION).list_workers(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
         Ok(rows.into_iter().map(Worker::read).collect())
+    }
+
+    /// Series of the named sources or families; of all without any.
+    pub async fn metrics(&self, filter: &[String]) -> Result<Vec<Series>, CallError> {
+        const ACTION: &str = "read-metrics";
+        let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+        let rows = proxy!(self, MetricsProxy, ACTION).get_metrics(&filter, &Opt::new()).await;
+        let rows = rows.map_err(|e| self.error(e, ACTION))?;
+        Ok(rows.into_iter().map(|(name, labels, value)| Series { name, labels, value }).collect())
     }
 
     /// Ended runs, newest first.
@@ -294,6 +305,27 @@ impl Client {
             .await
             .map_err(|e| self.error(e, ACTION))?;
         Ok(Fields::from(more).0)
+    }
+
+    /// Cards, and our hold on NVML.
+    pub async fn gpus(&self) -> Result<Gpus, CallError> {
+        const ACTION: &str = "read-gpus";
+        let list = proxy!(self, GpusProxy, ACTION).list_gpus(&Opt::new()).await.map_err(|e| self.error(e, ACTION))?;
+        Ok(Gpus::read(list))
+    }
+
+    /// Lets go of NVML; there is always a reason.
+    pub async fn gpu_release(&self, options: &Options) -> Result<(), CallError> {
+        const ACTION: &str = "gpu-control";
+        let (reason, opt) = reason_apart(options);
+        proxy!(self, GpusProxy, ACTION).release_gpu(reason, &opt).await.map_err(|e| self.error(e, ACTION))
+    }
+
+    /// Gets hold of NVML again.
+    pub async fn gpu_acquire(&self, options: &Options) -> Result<(), CallError> {
+        const ACTION: &str = "gpu-control";
+        let opt = options.dict();
+        proxy!(self, GpusProxy, ACTION).acquire_gpu(&opt).await.map_err(|e| self.error(e, ACTION))
     }
 
     /// Entries of the audit trail since, oldest first, at most so many.

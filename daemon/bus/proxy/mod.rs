@@ -18,7 +18,8 @@ pub use client::{Client, Options};
 pub use connect::Place;
 pub use error::CallError;
 pub use records::{
-    AuditEntry, ConfigMark, EventEntry, NodeState, PlanLine, Replica, ReplicaExit, Run, TaskRun, Worker,
+    AuditEntry, ConfigMark, EventEntry, Gpu, Gpus, NodeState, PlanLine, Replica, ReplicaExit, Run, Series, TaskRun,
+    Worker,
 };
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What comes back, as plain data. `None` and empty mean: the daemon did not say.
 
 use super::convert::{Fields, bare};
-use super::traits::{AuditRow, EventRow, MarkRow, RunRow, WorkerRow};
+use super::traits::{AuditRow, EventRow, GpuRow, MarkRow, RunRow, WorkerRow};
 use reeve_core::Wall;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -276,6 +276,82 @@ pub struct PlanLine {
     pub action: String,
     pub target: String,
     pub reason: String,
+}
+
+/// One measured series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Full name.
+    pub name: String,
+    /// Labels.
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// Value.
+    pub value: f64,
+}
+
+/// Cards, and our hold on NVML.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of ListGpus")]
+pub struct Gpus {
+    pub nvml: String,
+    pub reason: Option<String>,
+    pub cards: Vec<Gpu>,
+}
+
+/// One card.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of ListGpus")]
+pub struct Gpu {
+    pub index: u32,
+    pub uuid: String,
+    pub health: String,
+    pub allocatable: bool,
+    pub name: Option<String>,
+    pub bus_id: Option<String>,
+    pub numa_node: Option<u64>,
+    pub reason: Option<String>,
+    pub memory_total: Option<u64>,
+    pub memory_used: Option<u64>,
+    /// 0 to 1.
+    pub utilization: Option<f64>,
+    pub temperature: Option<f64>,
+    pub power: Option<f64>,
+    pub mig: bool,
+    pub slices: Vec<String>,
+    pub processes: u64,
+    pub workers: Vec<String>,
+}
+
+impl Gpus {
+    pub(super) fn read((nvml, reason, rows): (String, String, Vec<GpuRow>)) -> Self {
+        let reason = Some(reason).filter(|r| !r.is_empty());
+        Self { nvml, reason, cards: rows.into_iter().map(Gpu::read).collect() }
+    }
+}
+
+impl Gpu {
+    fn read((index, uuid, health, allocatable, more): GpuRow) -> Self {
+        let f = Fields::from(more);
+        Self {
+            index,
+            uuid,
+            health,
+            allocatable,
+            name: f.text("name"),
+            bus_id: f.text("bus_id"),
+            numa_node: f.number("numa_node"),
+            reason: f.text("reason"),
+            memory_total: f.number("memory_total"),
+            memory_used: f.number("memory_used"),
+            utilization: f.float("utilization"),
+            temperature: f.float("temperature"),
+            power: f.float("power"),
+            mig: f.flag("mig") == Some(true),
+            slices: f.texts("slices"),
+            processes: f.number("processes").unwrap_or(0),
+            workers: f.texts("workers"),
+        }
+    }
 }
 
 /// One entry of the audit trail.

@@ -15,6 +15,8 @@ pub(super) type WorkerRow = (String, OwnedObjectPath, String, u32, u32, String, 
 pub(super) type RunRow = (String, u64, u64, String, bool, More);
 pub(super) type EventRow = (u64, String, String, String, String, More);
 pub(super) type MarkRow = (String, String, u32, u32, String, String);
+pub(super) type SeriesRow = (String, std::collections::BTreeMap<String, String>, f64);
+pub(super) type GpuRow = (u32, String, String, bool, More);
 pub(super) type AuditRow = (u64, u32, String, String, String, String, More);
 
 #[zbus::proxy(
@@ -114,6 +116,30 @@ pub(super) trait TaskRun {
 pub(super) trait Maintenance {
     #[zbus(allow_interactive_auth)]
     fn cancel(&self, id: &str, opt: &Opt<'_>) -> zbus::Result<()>;
+}
+
+#[zbus::proxy(
+    interface = "org.reeve.Node1.Metrics",
+    default_service = "org.reeve.Node1",
+    default_path = "/org/reeve/Node1"
+)]
+pub(super) trait Metrics {
+    #[zbus(allow_interactive_auth)]
+    fn get_metrics(&self, filter: &[&str], opt: &Opt<'_>) -> zbus::Result<Vec<SeriesRow>>;
+}
+
+#[zbus::proxy(
+    interface = "org.reeve.Node1.Gpus",
+    default_service = "org.reeve.Node1",
+    default_path = "/org/reeve/Node1"
+)]
+pub(super) trait Gpus {
+    #[zbus(allow_interactive_auth)]
+    fn list_gpus(&self, opt: &Opt<'_>) -> zbus::Result<(String, String, Vec<GpuRow>)>;
+    #[zbus(allow_interactive_auth)]
+    fn release_gpu(&self, reason: &str, opt: &Opt<'_>) -> zbus::Result<()>;
+    #[zbus(allow_interactive_auth)]
+    fn acquire_gpu(&self, opt: &Opt<'_>) -> zbus::Result<()>;
 }
 
 #[zbus::proxy(

@@ -3,7 +3,9 @@
 //! Introspection, the XML that is shipped, `org.reeve.Node1(5)`, the argument and option checks, authorisation and the
 //! tests are made from [`INTERFACES`]. A [`Verb`] joins a method to the code that does it.
 
+mod gpus;
 mod manager;
+mod metrics;
 mod node;
 mod verbs;
 mod workers;
@@ -16,8 +18,10 @@ pub const INTERFACES: &[Interface] = &[
     workers::WORKERS,
     workers::WORKER,
     workers::REPLICA,
+    gpus::GPUS,
     node::MAINTENANCE,
     node::TASK_RUN,
+    metrics::METRICS,
     node::AUDIT,
 ];
 
@@ -199,9 +203,13 @@ pub enum Verb {
     ListRuns,
     GetLogs,
     GetLease,
+    ListGpus,
+    ReleaseGpu,
+    AcquireGpu,
     ListTaskRuns,
     Cancel,
     GetReport,
+    GetMetrics,
     AuditQuery,
     AuditVerify,
 }

@@ -101,9 +101,6 @@ pub fn desired(config: &Config, node: &NodeRecord, former: &Desired) -> Desired 
 
 /// SUP-06: a worker whose `node_selector` does not match the node's labels is not started.
 fn unplaceable(config: &Config, def: &Worker) -> Option<String> {
-    if def.resources.gpus_request > 0 {
-        return Some("it asks for GPUs, and this version does not assign any".into());
-    }
     let (key, want) = def.node_selector.iter().find(|(k, v)| config.node.labels.get(*k) != Some(v))?;
     Some(match config.node.labels.get(key) {
         Some(have) => format!("it needs a node with {key} = {want:?}, here it is {have:?}"),

@@ -116,6 +116,22 @@ pub enum Effect {
         /// At most this long.
         timeout: Duration,
     },
+    /// Look at the processes on the GPUs now. Answered by `Gpus`, unless NVML hangs.
+    LookAtGpus,
+    /// Let go of NVML, or get hold of it. Answered by `GpusHeld`.
+    HoldGpus {
+        /// Which command asks.
+        id: CommandId,
+        /// Hold it, or let go.
+        hold: bool,
+    },
+    /// SIGKILL to whatever a dead run has left in its cgroup.
+    KillStragglers {
+        /// Whose.
+        replica: ReplicaId,
+        /// Its cgroup.
+        cgroup: String,
+    },
     /// Append to the replica's durable run log; completes before any later effect starts.
     Append(ReplicaId, RunEntry),
     /// Keep a run's end for good; completes before any later effect starts, then the log tail is fetched and added.
@@ -195,6 +211,10 @@ pub struct RunSpec {
     pub watchdog: Option<Duration>,
     /// systemd sandbox keys.
     pub sandbox: BTreeMap<String, Vec<String>>,
+    /// Cards and slices given to it, by UUID.
+    pub gpus: Vec<String>,
+    /// Device files that give access to them, where they are known.
+    pub devices: Vec<String>,
     /// Names the specification: equal digests need no new unit.
     pub digest: String,
 }
@@ -249,4 +269,5 @@ pub enum RefusalKind {
     Draining,
     NotSupported,
     Busy,
+    Unavailable,
 }

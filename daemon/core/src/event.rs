@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::exit::ExitInfo;
+use crate::gpu::Inventory;
 use crate::ids::{CommandId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
 use crate::time::Wall;
 use std::collections::BTreeMap;
@@ -53,6 +54,15 @@ pub enum Event {
         replica: ReplicaId,
         /// The port, or why there is none.
         result: Result<u16, String>,
+    },
+    /// A look at the GPUs.
+    Gpus(Inventory),
+    /// Answer to [`crate::Effect::HoldGpus`].
+    GpusHeld {
+        /// Which command asked.
+        id: CommandId,
+        /// How it went.
+        result: Result<(), String>,
     },
     /// A command from the bus, already authorised and audited.
     Command(Box<CommandRequest>),
@@ -304,6 +314,10 @@ pub enum Command {
     },
     /// The holder has let go.
     ReleaseHold(u64),
+    /// Let go of NVML, so that cards can be reset and the driver replaced; persisted.
+    GpuRelease,
+    /// Get hold of it again.
+    GpuAcquire,
     /// Stop waiting for an operation and undo what can be undone.
     Cancel(crate::ids::OperationId),
 }

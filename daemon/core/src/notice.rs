@@ -176,6 +176,20 @@ table! {
       "@REEVE_WORKER@: @REEVE_REASON@."
     Scaled "scaled" "8b5deef4ec4f4130bdb26cf3463bd3fe" Info "a worker was scaled"
       "@REEVE_WORKER@: @REEVE_REASON@."
+    GpuOut "gpu-out" "a9e8ff6fb32e42088d79c08ae9ff9eed" Error "a GPU takes no more work"
+      "@REEVE_REASON@\n\
+      Its workers move to other GPUs, or wait for one. `reevectl gpu list` shows all of them; see nvidia-smi -q for the\n\
+      card's own account. A card that needs a reset is reset after `reevectl gpu release`."
+    GpuBack "gpu-back" "6009ebe256164489838686f9aa0d7ddb" Info "a GPU takes work again"
+      "@REEVE_REASON@"
+    GpusReleased "gpus-released" "18a4a5d914834bc9b4761e9ad4d264b0" Info "NVML was let go of"
+      "@REEVE_REASON@\n\
+      Nothing is measured on GPUs and no worker is started on one until `reevectl gpu acquire`."
+    GpusAcquired "gpus-acquired" "91e52c45d7f74bb4a2a2489490d5535e" Info "NVML is held again"
+      "@REEVE_REASON@"
+    GpuStragglers "gpu-stragglers" "e32114a9aa8a425d81951c5988200151" Warning "a dead run still holds its GPU"
+      "@REEVE_WORKER@/@REEVE_REPLICA@: @REEVE_REASON@. What is left in its cgroup is killed; nothing is started on the GPU\n\
+      before it is clean."
     LimitsSet "limits-set" "16b5cfb2bd894f5294cb85383c35f116" Info "limits were changed live"
       "@REEVE_WORKER@: @REEVE_REASON@."
     LimitsRefused "limits-refused" "4df570dbfc0e4068b750c9b87ad03af3" Warning "a request on a live run was refused"

@@ -35,6 +35,18 @@ pub enum RunEntry {
     Restart(RestartRecord),
     /// The port kept for it.
     Port(u16),
+    /// Cards and slices given to it.
+    Gpus(GpuGrant),
+}
+
+/// Cards and slices of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GpuGrant {
+    /// By UUID.
+    pub given: Vec<String>,
+    /// cgroup of the run that ended on them last: what is left in it may still hold them.
+    #[serde(default)]
+    pub cgroup: Option<String>,
 }
 
 /// The run that was alive when the log was last written.
@@ -91,6 +103,19 @@ pub struct BreakerRecord {
     pub half_open: bool,
 }
 
+/// The breaker of a card.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CardRecord {
+    /// How often it has opened in a row.
+    pub opened: u32,
+    /// When the XID was seen that opened it.
+    pub last: Wall,
+    /// Open until.
+    pub open_until: Wall,
+    /// Why.
+    pub reason: String,
+}
+
 /// What the store found for one replica at start.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReplicaHistory {
@@ -100,6 +125,8 @@ pub struct ReplicaHistory {
     pub restart: RestartRecord,
     /// Port.
     pub port: Option<u16>,
+    /// Cards and slices.
+    pub gpus: GpuGrant,
     /// The newest exit.
     pub last_exit: Option<ExitRecord>,
 }
@@ -127,6 +154,10 @@ pub struct NodeRecord {
     pub drained: Option<String>,
     /// Cordoned, with the reason.
     pub cordoned: Option<String>,
+    /// NVML was let go of on request, with the reason: a restarted daemon leaves it alone too.
+    pub gpus_released: Option<String>,
+    /// Breakers of cards, by UUID.
+    pub cards: BTreeMap<String, CardRecord>,
     /// Operations not ended: after a restart they are `lost`.
     pub operations: BTreeSet<OperationId>,
     /// Next operation id.

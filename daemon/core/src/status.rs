@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub workers: BTreeMap<WorkerName, Arc<WorkerStatus>>,
     /// Running and recently ended operations, oldest first.
     pub operations: Vec<Arc<OperationStatus>>,
+    /// Cards.
+    pub gpus: Arc<GpusStatus>,
 }
 
 /// The node.
@@ -116,6 +118,8 @@ pub struct ReplicaStatus {
     pub cgroup: Option<String>,
     /// Port kept for it.
     pub port: Option<u16>,
+    /// Cards and slices given to it, by UUID.
+    pub gpus: Vec<String>,
     /// Restarts ever.
     pub restarts: u64,
     /// Next start, when one is due.
@@ -147,6 +151,32 @@ pub struct Vitals {
     pub heartbeat: Option<Mono>,
     /// Answers of its probes.
     pub probes: BTreeMap<ProbeKind, ProbeTally>,
+}
+
+/// Cards, and our hold on them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GpusStatus {
+    /// `held`, `released`, `unavailable`, `off`, `unknown`.
+    pub state: &'static str,
+    /// Why it is not held.
+    pub reason: String,
+    /// By index.
+    pub cards: Vec<CardStatus>,
+}
+
+/// One card.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CardStatus {
+    /// As the source saw it.
+    pub card: crate::gpu::Card,
+    /// `healthy`, `degraded`, `sick`, `lost`.
+    pub health: &'static str,
+    /// Why it is not healthy, or gets no work.
+    pub reason: String,
+    /// It may be given to a replica.
+    pub allocatable: bool,
+    /// Whose it is, or whose its slices are, by UUID of the card or slice.
+    pub given: BTreeMap<String, ReplicaId>,
 }
 
 /// The newest end of a replica.

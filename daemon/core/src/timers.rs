@@ -25,6 +25,8 @@ pub enum Timer {
     Settle,
     /// PID 1's dead-man restart comes near: it is disarmed now.
     Disarm,
+    /// Its cards were not clean: looking again.
+    Gpus,
 }
 
 impl Timer {
@@ -39,6 +41,7 @@ impl Timer {
             Timer::Start => "start",
             Timer::Settle => "settle",
             Timer::Disarm => "disarm",
+            Timer::Gpus => "GPUs clean",
         }
     }
 }
@@ -85,6 +88,7 @@ impl Timers {
             Timer::Start,
             Timer::Settle,
             Timer::Disarm,
+            Timer::Gpus,
         ] {
             self.clear(id, timer);
         }

@@ -1,7 +1,7 @@
 //! Arguments of the verbs that show.
 
 use super::values::span;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::time::Duration;
 
 /// Arguments of `status`.
@@ -98,6 +98,45 @@ pub struct PlanArgs {
     /// Do not shorten what does not fit
     #[arg(short = 'l', long)]
     pub full: bool,
+}
+
+/// Arguments of `metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct MetricsArgs {
+    /// Sources such as cpu or gpu, or names of families such as 'reeve_worker_*'
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Do not shorten what does not fit
+    #[arg(short = 'l', long)]
+    pub full: bool,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct TopArgs {
+    /// Look again after this time
+    #[arg(short, long, value_name = "SPAN", value_parser = span, default_value = "2s")]
+    pub delay: Duration,
+    /// What comes first
+    #[arg(short, long, value_name = "BY", value_enum, default_value_t)]
+    pub sort: TopSort,
+    /// Print one table with the rates of the last seconds and end
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// What `top` sorts by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TopSort {
+    /// CPUs in use
+    #[default]
+    Cpu,
+    /// Memory in use
+    Memory,
+    /// Memory on cards, then their use
+    Gpu,
+    /// Name
+    Name,
 }
 
 /// Arguments of `audit`.

@@ -114,6 +114,14 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Show what reeved has seen and decided, and why
     Events(EventsArgs),
+    /// Watch the node, its cards and its workers live
+    ///
+    /// Sorted by CPU, memory or GPU; the last line names the keys. Without a terminal it prints one table and ends.
+    Top(TopArgs),
+    /// Show what is measured, as the scrape endpoint tells it
+    ///
+    /// All families are described in reeve-metrics(7). Exits with 1 when nothing fits.
+    Metrics(MetricsArgs),
     /// Show what reeved would do now, and why
     Plan(PlanArgs),
     /// Read the configuration again and wait until it is in force
@@ -124,6 +132,8 @@ pub enum Verb {
     Config(ConfigArgs),
     /// Show, drain and undrain this node
     Node(NodeArgs),
+    /// Show cards, let go of them, take them back
+    Gpu(GpuArgs),
     /// Show the trail of all changes that were asked for
     Audit(AuditArgs),
 }

@@ -48,6 +48,41 @@ pub enum ConfigVerb {
     },
 }
 
+/// Arguments of `gpu`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct GpuArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: GpuVerb,
+}
+
+/// Verbs of `gpu`.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+pub enum GpuVerb {
+    /// List cards with their load, health and workers
+    List {
+        /// Do not shorten what does not fit
+        #[arg(short = 'l', long)]
+        full: bool,
+    },
+    /// Let go of NVML, so that cards can be reset and the driver replaced
+    ///
+    /// Nothing is measured on cards and no worker is started on one until they are acquired again. Workers that run on
+    /// cards are left alone: drain them first where the card itself must be free.
+    Release {
+        /// Why; recorded in the audit trail
+        #[arg(long, value_name = "TEXT", required = true)]
+        reason: String,
+    },
+    /// Take hold of NVML again
+    Acquire {
+        /// Why; recorded in the audit trail
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+}
+
 /// Arguments of `node`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct NodeArgs {

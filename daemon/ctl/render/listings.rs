@@ -3,7 +3,8 @@
 use super::style::{Style, Tone, tame};
 use super::table::{Cell, Column, NOTHING, fields, plain, table};
 use super::units::{brief, bytes, short, stamp};
-use crate::bus::proxy::{AuditEntry, ConfigMark, EventEntry, PlanLine, Worker};
+use crate::bus::proxy::{AuditEntry, ConfigMark, EventEntry, PlanLine, Series, Worker};
+use reeve_core::metrics::text::number;
 use serde_json::{Map, Value};
 
 /// `list`: one line a worker, and a count.
@@ -185,6 +186,21 @@ pub fn audit(entries: &[AuditEntry], style: &Style) -> String {
                 e.target.as_str().into(),
                 Cell::toned(e.result.as_str(), result_tone(&e.result)),
             ]
+        })
+        .collect();
+    table(&COLUMNS, &rows, 0, style)
+}
+
+/// `metrics`: one line a series.
+pub fn series(series: &[Series], style: &Style) -> String {
+    const COLUMNS: [Column; 3] = [Column::left("NAME"), Column::flexible("LABELS", 20), Column::right("VALUE")];
+    let rows: Vec<Vec<Cell>> = series
+        .iter()
+        .map(|s| {
+            let labels: Vec<_> = s.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let mut value = String::new();
+            number::value(&mut value, s.value);
+            vec![s.name.as_str().into(), labels.join(" ").into(), value.into()]
         })
         .collect();
     table(&COLUMNS, &rows, 0, style)

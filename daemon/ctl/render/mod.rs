@@ -6,6 +6,7 @@
 //! - [`pager`]: long output.
 //! - one file per screen: `node`, `worker`, `runs`, `listings`.
 
+pub mod gpu;
 pub mod listings;
 pub mod node;
 pub mod pager;

@@ -1,7 +1,8 @@
 //! Every screen at 80 columns, against `tests/golden/NAME.txt`.
 
+use crate::bus::proxy::Gpus;
 use crate::ctl::fixtures as fix;
-use crate::ctl::render::{Style, listings, node, runs, worker};
+use crate::ctl::render::{Style, gpu, listings, node, runs, worker};
 use serde_json::json;
 use std::path::Path;
 
@@ -42,6 +43,15 @@ fn worker_screens() {
     narrow("status-replica", &one);
     let two = worker::replica(&w, &w.replicas[1], &fix::runs(), fix::LOG, &style);
     narrow("status-replica-failed", &two);
+}
+
+#[test]
+fn gpu_screens() {
+    let style = fix::style();
+    narrow("gpu", &gpu::list(&fix::gpus(), &style));
+    let away =
+        Gpus { nvml: "unavailable".into(), reason: Some("the NVIDIA driver is not loaded".into()), cards: vec![] };
+    narrow("gpu-away", &gpu::list(&away, &style));
 }
 
 #[test]

@@ -82,6 +82,16 @@ fn a_node_has_all_its_fields_even_when_it_says_little() {
 }
 
 #[test]
+fn gpus_have_all_their_fields() {
+    let gpus = fix::gpus();
+    let document = to_value(json::Gpus::new(&gpus)).unwrap();
+    has(&document, "nvml reason gpus");
+    assert_eq!(keys(&document["gpus"][0]), keys(&document["gpus"][1]));
+    assert_eq!(document["gpus"][1]["power_watts"], Value::Null);
+    assert_eq!(document["gpus"][0]["memory_used"], 94_u64 << 30);
+}
+
+#[test]
 fn remarks_and_entries() {
     let marks = fix::marks();
     let mark = to_value(json::Mark::new(&marks[1])).unwrap();

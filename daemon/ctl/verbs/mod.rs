@@ -3,9 +3,11 @@
 mod audit;
 mod config;
 mod events;
+mod gpu;
 mod lifecycle;
 mod list;
 mod logs;
+mod metrics;
 mod node;
 mod plan;
 mod reload;
@@ -13,6 +15,7 @@ mod runs;
 mod scale;
 mod set;
 mod status;
+mod top;
 
 use super::args::Verb;
 use super::context::Ctl;
@@ -36,10 +39,13 @@ pub async fn run(ctl: &Ctl, verb: &Verb) -> Result<u8, Failure> {
         Verb::Runs(args) => runs::run(ctl, args).await,
         Verb::Logs(args) => logs::run(ctl, args).await,
         Verb::Events(args) => events::run(ctl, args).await,
+        Verb::Top(args) => top::run(ctl, args).await,
+        Verb::Metrics(args) => metrics::run(ctl, args).await,
         Verb::Plan(args) => plan::run(ctl, args).await,
         Verb::Reload(args) => reload::run(ctl, args).await,
         Verb::Config(args) => config::run(ctl, &args.verb).await,
         Verb::Node(args) => node::run(ctl, &args.verb).await,
+        Verb::Gpu(args) => gpu::run(ctl, &args.verb).await,
         Verb::Audit(args) => audit::run(ctl, args).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::line::{self, Line};
 use reeve_core::exit::{RUNS_KEPT, TAIL_LINES};
-use reeve_core::persist::{LiveRun, ReplicaHistory, RestartRecord};
+use reeve_core::persist::{GpuGrant, LiveRun, ReplicaHistory, RestartRecord};
 use reeve_core::{ExitRecord, RunEntry, RunId};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -43,7 +43,7 @@ impl Count {
     /// Whether most of it is of no use any more.
     pub fn is_wasteful(&self) -> bool {
         let kept = u32::try_from(RUNS_KEPT).unwrap_or(u32::MAX);
-        let needed = self.exits.min(kept) + self.tails.min(kept) + 3;
+        let needed = self.exits.min(kept) + self.tails.min(kept) + 4;
         self.lines > (4 * needed).max(64)
     }
 }
@@ -58,6 +58,7 @@ pub struct Replay {
     live: Option<LiveRun>,
     restart: Option<RestartRecord>,
     port: Option<u16>,
+    gpus: GpuGrant,
     exits: VecDeque<ExitRecord>,
     tails: BTreeMap<RunId, Vec<String>>,
 }
@@ -103,6 +104,7 @@ impl Replay {
             }
             RunEntry::Restart(restart) => self.restart = Some(restart),
             RunEntry::Port(port) => self.port = Some(port),
+            RunEntry::Gpus(gpus) => self.gpus = gpus,
         }
     }
 
@@ -129,6 +131,7 @@ impl Replay {
             live: self.live.clone(),
             restart: self.restart.clone().unwrap_or_default(),
             port: self.port,
+            gpus: self.gpus.clone(),
             last_exit: self.exits.back().cloned(),
         }
     }
@@ -161,6 +164,9 @@ impl Replay {
             }
         }
         self.port.map(RunEntry::Port).map_or(Ok(()), &mut put)?;
+        if !self.gpus.given.is_empty() {
+            put(RunEntry::Gpus(self.gpus))?;
+        }
         self.restart.map(RunEntry::Restart).map_or(Ok(()), &mut put)?;
         self.live.map(RunEntry::Started).map_or(Ok(()), &mut put)?;
         Ok((bytes, count))

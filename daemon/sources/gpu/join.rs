@@ -64,6 +64,7 @@ fn parent(pid: u32, root: &Path) -> Option<u32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use reeve_core::WorkerName;

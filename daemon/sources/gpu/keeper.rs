@@ -32,6 +32,13 @@ impl Keeper {
     pub(super) fn run(mut self) {
         let mut wait = self.options.periods.retry;
         let mut asked: Option<Answer> = None;
+        if self.options.released {
+            self.withdraw(Hold::Released);
+            match self.released() {
+                Some(answer) => asked = Some(answer),
+                None => return,
+            }
+        }
         loop {
             let why = match self.begin() {
                 Ok(nvml) => {

@@ -14,6 +14,7 @@ use std::path::Path;
 /// A slice, as it was last seen.
 pub(super) struct OpenSlice<'n> {
     pub known: Slice,
+    device: Device<'n>,
     pub used: Option<u64>,
     gpm: Option<GpmSample<'n>>,
 }
@@ -40,7 +41,7 @@ pub(super) fn look<'n>(
         })?;
         // Numbers without a slice are in between.
         let Ok(device) = found else { continue };
-        let Some(mut slice) = open(card, nvml, &device, root)? else { continue };
+        let Some(mut slice) = open(card, nvml, device, root)? else { continue };
         let before = samples.iter_mut().find(|(uuid, _)| *uuid == slice.known.uuid).and_then(|(_, gpm)| gpm.take());
         slice.gpm = before;
         tell(card, nvml, &mut slice, options, into)?;
@@ -49,11 +50,20 @@ pub(super) fn look<'n>(
     Ok(())
 }
 
-fn open<'n>(card: &Open<'n>, nvml: &'n Nvml, device: &Device<'n>, root: &Path) -> Result<Option<OpenSlice<'n>>, Fault> {
+/// The memory of the slices anew: who is on them is looked at more often than they are.
+pub(super) fn memory(card: &mut Open<'_>) -> Result<(), Fault> {
+    for slice in &mut card.slices {
+        let memory = time(card.shared, THREAD, "nvmlDeviceGetMemoryInfo_v2", || slice.device.memory_info())?;
+        slice.used = memory.ok().map(|m| m.used);
+    }
+    Ok(())
+}
+
+fn open<'n>(card: &Open<'n>, nvml: &'n Nvml, device: Device<'n>, root: &Path) -> Result<Option<OpenSlice<'n>>, Fault> {
     let shared = card.shared;
     let uuid = time(shared, THREAD, "nvmlDeviceGetUUID", || device.uuid())?;
-    let gpu_instance = time(shared, THREAD, "nvmlDeviceGetGpuInstanceId", || instance(nvml, device, true))?;
-    let compute_instance = time(shared, THREAD, "nvmlDeviceGetComputeInstanceId", || instance(nvml, device, false))?;
+    let gpu_instance = time(shared, THREAD, "nvmlDeviceGetGpuInstanceId", || instance(nvml, &device, true))?;
+    let compute_instance = time(shared, THREAD, "nvmlDeviceGetComputeInstanceId", || instance(nvml, &device, false))?;
     let attributes = time(shared, THREAD, "nvmlDeviceGetAttributes_v2", || device.attributes())?;
     let memory = time(shared, THREAD, "nvmlDeviceGetMemoryInfo_v2", || device.memory_info())?.ok();
     let (Ok(uuid), Ok(gpu_instance), Ok(compute_instance), Ok(attributes)) =
@@ -77,7 +87,7 @@ fn open<'n>(card: &Open<'n>, nvml: &'n Nvml, device: &Device<'n>, root: &Path) -
         memory_total: memory.as_ref().map(|m| m.total),
         memory_used: None,
     };
-    Ok(Some(OpenSlice { known, used: memory.map(|m| m.used), gpm: None }))
+    Ok(Some(OpenSlice { known, device, used: memory.map(|m| m.used), gpm: None }))
 }
 
 fn tell<'n>(

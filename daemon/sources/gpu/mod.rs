@@ -60,6 +60,8 @@ pub struct Options {
     pub gpm: bool,
     /// NVLink by link, not only the sum.
     pub nvlink_links: bool,
+    /// It was let go of before this daemon: it begins so.
+    pub released: bool,
     /// Where `/proc` and `/sys` and `/dev` are.
     pub root: PathBuf,
     /// How often.
@@ -89,16 +91,25 @@ impl Default for Periods {
 impl Options {
     /// As the system has it.
     pub fn new(library: Option<PathBuf>) -> Self {
-        Self { library, gpm: false, nvlink_links: false, root: PathBuf::from("/"), periods: Periods::default() }
+        Self {
+            library,
+            released: false,
+            gpm: false,
+            nvlink_links: false,
+            root: PathBuf::from("/"),
+            periods: Periods::default(),
+        }
     }
 }
 
-/// Where everything goes that the source has to say. Called from its threads; must not block.
+/// The rest of the program, as the source sees it. Called from its threads; must not block.
 pub trait Outlet: Send + Sync + 'static {
     /// Samples of one part.
     fn report(&self, report: Report);
     /// What there is and how it is.
     fn inventory(&self, inventory: Inventory);
+    /// The runs that live now, to know whose a process is.
+    fn places(&self) -> Vec<Place>;
 }
 
 /// What a caller is told when a release or an acquire is over: nothing, or why not.
@@ -144,11 +155,6 @@ impl Gpu {
         let watched = Arc::clone(&shared);
         std::thread::Builder::new().name("gpu-watch".into()).spawn(move || watch::run(&watched))?;
         Ok(Self { commands, shared })
-    }
-
-    /// The runs that live now, to know whose a process is.
-    pub fn set_places(&self, places: Vec<Place>) {
-        self.shared.set_places(places);
     }
 
     /// Look at the processes now, not only when it is their turn.

@@ -53,6 +53,7 @@ pub(super) fn look(card: &mut Open<'_>, places: &Places, root: &Path, into: &mut
         card.figures.memory_used = Some(memory.used);
         card.figures.memory_total = Some(memory.total);
     }
+    super::mig::memory(card)?;
     tell(card, places, &busy, samples.is_some(), root, into);
     Ok(())
 }

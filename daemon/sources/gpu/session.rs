@@ -2,6 +2,7 @@
 
 use super::calls::{Fault, time};
 use super::card::{Known, Open, THREAD, Versions};
+use super::join::Places;
 use super::shared::{Lane, Shared, lock};
 use super::{Answer, Command, Options, fast, gpm, process, slow, xid};
 use crate::host::clock::Clock;
@@ -145,7 +146,7 @@ impl Session<'_> {
             let lost = !self.missing.is_empty() || self.cards.iter().any(|c| c.facts.lost.is_some());
             again |= lost && self.began.elapsed() > ANEW;
         }
-        let places = self.shared.places();
+        let places = if lane == Lane::Process { self.shared.places() } else { Places::default() };
         for card in &mut self.cards {
             if card.facts.lost.is_some() {
                 continue;

@@ -2,7 +2,7 @@
 //! call into NVML.
 
 use super::calls::CallBook;
-use super::join::{Place, Places};
+use super::join::Places;
 use super::xid::XidBook;
 use super::{Options, Outlet};
 use crate::host::clock::Clock;
@@ -65,7 +65,6 @@ pub(super) struct Shared {
     pub xids: Mutex<XidBook>,
     stamps: Mutex<[Stamp; 3]>,
     hold: Mutex<Hold>,
-    places: Mutex<Arc<Places>>,
     last: Mutex<Option<Inventory>>,
     /// The session is asked to look at its commands.
     interrupted: AtomicBool,
@@ -96,7 +95,6 @@ impl Shared {
             xids: Mutex::default(),
             stamps: Mutex::new([stamp(periods.fast), stamp(periods.process), stamp(periods.slow)]),
             hold: Mutex::default(),
-            places: Mutex::default(),
             last: Mutex::default(),
             interrupted: AtomicBool::new(false),
             ending: AtomicBool::new(false),
@@ -105,12 +103,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn set_places(&self, places: Vec<Place>) {
-        *lock(&self.places) = Arc::new(Places::new(places));
-    }
-
-    pub(super) fn places(&self) -> Arc<Places> {
-        Arc::clone(&lock(&self.places))
+    pub(super) fn places(&self) -> Places {
+        Places::new(self.outlet.places())
     }
 
     /// Somebody has sent a command.

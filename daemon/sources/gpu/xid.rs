@@ -207,6 +207,7 @@ fn same(set: &EventSet<'_>, uuid: &str, device: &nvml_wrapper::Device<'_>) -> bo
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

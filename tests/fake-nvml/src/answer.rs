@@ -212,7 +212,8 @@ macro_rules! symbols {
         pub extern "C" fn $name($($arg: $type),*) -> nvml_wrapper_sys::bindings::nvmlReturn_t {
             #[allow(unused, reason = "not every symbol looks at the card")]
             const NAME: &str = stringify!($name);
-            crate::answer::done((|| -> crate::answer::Answer<()> { $body })())
+            let answer = || -> crate::answer::Answer<()> { $body };
+            crate::answer::done(answer())
         }
     )*};
 }

@@ -59,6 +59,41 @@ TOML
     assert_eq "" "$(prop "$(unit talker)" IPAddressDeny)"
 }
 
+test_sup_12_pause_where_reeved_may_not_write_cgroups() {
+    local drop=/run/systemd/system/reeved.service.d
+    install -d "$drop"
+    # shellcheck disable=SC2064 # this very folder
+    trap "rm -rf $drop; systemctl daemon-reload; systemctl restart reeved" EXIT
+    printf '[Service]\nReadWritePaths=\n' >"$drop/read-only.conf"
+    systemctl daemon-reload
+    systemctl restart reeved
+    wait_for "reeved is up" reeved_up
+    sleeper remote
+    reload
+    wait_running remote
+    local pid
+    pid=$(main_pid remote)
+    assert_rc 0 reevectl pause remote
+    is_frozen remote || fail "it is not frozen"
+    assert_eq frozen "$(prop "$(unit remote)" FreezerState)" "by PID 1"
+    systemctl restart reeved
+    wait_for "reeved is back" reeved_up
+    assert_eq paused "$(replica remote 1 state)"
+    assert_rc 0 reevectl resume remote
+    ! is_frozen remote || fail "it is still frozen"
+    assert_eq running "$(prop "$(unit remote)" FreezerState)"
+    assert_rc 0 reevectl pause remote
+    # Now it may: what PID 1 has frozen PID 1 must thaw.
+    rm "$drop/read-only.conf"
+    systemctl daemon-reload
+    systemctl restart reeved
+    wait_for "reeved is back" reeved_up
+    assert_rc 0 reevectl resume remote
+    assert_eq running "$(prop "$(unit remote)" FreezerState)"
+    assert_eq "$pid" "$(main_pid remote)" "the process through all of it"
+    assert_rc 0 reevectl stop remote
+}
+
 test_scale_up_and_down() {
     sleeper many 2
     reload

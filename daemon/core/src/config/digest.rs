@@ -32,6 +32,10 @@ impl Worker {
         }
         let gpus = [self.resources.gpus_request, self.resources.gpus_limit];
         digest.field("gpus", gpus.map(|n| n.to_string()));
+        // Only where it stands, so that a new version finds the runs of the old one unchanged.
+        if let Some(profile) = &self.gpu_profile {
+            digest.field("gpu_profile", [profile]);
+        }
         digest.field("watchdog", self.watchdog().map(micros));
         // What is given to a run by default is no part of it, so that its name stays as it was.
         for (name, given) in [("statsd", self.metrics.statsd), ("multiprocess", self.metrics.multiprocess)] {

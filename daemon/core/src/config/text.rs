@@ -26,6 +26,24 @@ pub(super) fn path(text: &str) -> Result<(), String> {
     unless(ok, "an absolute path without \"..\"", text)
 }
 
+/// "auto" or an absolute path.
+pub(super) fn library(text: &str) -> Result<(), String> {
+    if text == "auto" { Ok(()) } else { path(text) }
+}
+
+/// A MIG profile: `1g.10gb`, `1c.3g.40gb`, `1g.10gb+me`.
+pub(super) fn profile(text: &str) -> Result<(), String> {
+    let parts: Vec<_> = text.split('.').collect();
+    let figure = |part: &str, end: &str| part.strip_suffix(end).is_some_and(|n| n.parse::<u32>().is_ok());
+    let memory = |part: &str| figure(part.split('+').next().unwrap_or(part), "gb");
+    let ok = match parts.as_slice() {
+        [slices, size] => figure(slices, "g") && memory(size),
+        [compute, slices, size] => figure(compute, "c") && figure(slices, "g") && memory(size),
+        _ => false,
+    };
+    unless(ok, "a MIG profile such as \"1g.10gb\"", text)
+}
+
 /// A file for a textfile collector, which reads only files of this ending.
 pub(super) fn textfile(text: &str) -> Result<(), String> {
     path(text)?;

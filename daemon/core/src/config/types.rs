@@ -20,6 +20,8 @@ pub struct Config {
     pub supervision: Supervision,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// `[gpu]`.
+    pub gpu: Gpu,
     /// `[teams.NAME]`; a team that a worker names without a section here has no limits.
     pub teams: BTreeMap<TeamName, Team>,
     /// `workers.d/NAME.toml`.
@@ -121,6 +123,29 @@ pub struct MetricsTls {
     pub client_ca: Option<String>,
 }
 
+/// `[gpu]`: how cards are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gpu {
+    /// Where NVML is.
+    pub nvml: Nvml,
+    /// Performance samples (GPM).
+    pub gpm: bool,
+    /// NVLink by link.
+    pub nvlink_links: bool,
+}
+
+/// `[gpu] nvml`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Nvml {
+    /// Where the system keeps its library.
+    #[default]
+    Auto,
+    /// Not used at all.
+    Off,
+    /// This library.
+    Library(String),
+}
+
 /// `[teams.NAME]`: what the team's slice may use in all.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Team {
@@ -180,6 +205,8 @@ pub struct Worker {
     pub node_selector: BTreeMap<String, String>,
     /// Requests and limits.
     pub resources: Resources,
+    /// MIG profile of the slices it asks for; `None`: whole cards.
+    pub gpu_profile: Option<String>,
     /// What to do after an exit.
     pub restart: Restart,
     /// When a run counts as ready.
@@ -213,9 +240,9 @@ pub struct Resources {
     pub memory_request: Option<u64>,
     /// Memory at most, bytes (`MemoryMax`; `MemoryHigh` at 90 %).
     pub memory_limit: Option<u64>,
-    /// Whole GPUs asked for.
+    /// Whole GPUs (or MIG slices) asked for.
     pub gpus_request: u32,
-    /// Whole GPUs at most.
+    /// Whole GPUs (or MIG slices) at most.
     pub gpus_limit: u32,
     /// `TasksMax`.
     pub tasks_max: Option<u64>,

@@ -28,6 +28,7 @@ impl Core {
                 self.emit(Effect::AllocatePort(id.clone()));
                 self.mark(id);
             }
+            Action::AssignGpus(given) => self.assign_gpus(id, given),
             Action::Start => {
                 self.transition(id, Input::Start, reason);
             }
@@ -82,6 +83,7 @@ impl Core {
                 self.timers.clear_all(id);
                 self.leave_damping(id);
                 self.touch(id);
+                self.take_gpus(id);
                 // Should it be wanted again one day, it begins with a clean sheet, on disk as well.
                 let clean = crate::persist::RestartRecord::default();
                 if self.replicas.remove(id).is_some_and(|r| r.restart != clean) {
@@ -123,7 +125,7 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        let spec = super::spec::build(worker, id, replica.port, &self.site, &self.config);
+        let spec = super::spec::build(worker, replica, &self.gpus, &self.site, &self.config);
         replica.restart.breakers.values_mut().for_each(breaker::try_once);
         replica.def = Some(worker.def.clone());
         replica.port_free = false;

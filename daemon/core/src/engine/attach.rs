@@ -27,6 +27,8 @@ impl Core {
             replica.resumes = books.parked.is_none() && (books.failures > 0 || !books.breakers.is_empty());
             replica.restart = history.restart;
             replica.port = history.port;
+            replica.gpus = history.gpus.given;
+            replica.last_cgroup = history.gpus.cgroup;
             if let Some(exit) = &history.last_exit {
                 self.written.insert(id.clone(), exit.run);
             }
@@ -35,6 +37,7 @@ impl Core {
             replica.def = self.config.workers.get(&id.worker).cloned();
             self.replicas.insert(id, replica);
         }
+        self.restore_gpus();
         for (id, reason) in &self.node.replacing {
             if let Some(replica) = self.replicas.get_mut(id) {
                 replica.wish = Some(RestartWish { reason: reason.clone(), rolling: false, drain: true });
@@ -184,7 +187,8 @@ impl Core {
         if self.node.replacing.remove(id).is_some() {
             self.persist();
         }
-        let live = self.new_live(run, stored, started);
+        let mut live = self.new_live(run, stored, started);
+        live.cgroup = stored.and_then(|s| s.cgroup.clone());
         self.follow(id, &live, &cause, &text);
         self.arm_now(id);
     }
@@ -248,6 +252,7 @@ impl Core {
         live.notified_ready = stored.is_some_and(|s| s.ready);
         live.readiness.passing = live.notified_ready.then_some(true);
         let fresh = stored.is_none();
+        self.gpus.lives(id);
         if let Some(replica) = self.replicas.get_mut(id) {
             replica.live = Some(live);
             replica.armed = None;

@@ -23,7 +23,7 @@ impl Core {
         let Some(replica) = self.replicas.get_mut(id) else {
             return;
         };
-        let port = replica.port;
+        let (port, gpus) = (replica.port, replica.gpus.clone());
         let drain = replica.def.as_ref().and_then(|d| d.drain.clone());
         let Some(live) = replica.live.as_mut() else {
             return;
@@ -47,7 +47,7 @@ impl Core {
         }
         self.timers.set(id, Timer::State, now + drain.timeout);
         self.notice(Kind::DrainStarted, id, reason);
-        let values = spec::values(id, port, &self.site);
+        let values = spec::values(id, port, &gpus, &self.site);
         let expand = |t: &str| crate::config::expand(t, &values);
         let action = match &drain.notice {
             DrainNotice::Signal(signal) => {
@@ -77,7 +77,7 @@ impl Core {
         let (Some(def), Some(run)) = (replica.def.clone(), replica.run()) else {
             return;
         };
-        let values = spec::values(id, replica.port, &self.site);
+        let values = spec::values(id, replica.port, &replica.gpus, &self.site);
         let until = match def.drain.as_ref().map(|d| &d.until) {
             None | Some(Until::Nothing) => {
                 self.transition(id, Input::DrainDone, "nothing to wait for");
@@ -179,7 +179,7 @@ impl Core {
             self.transition(id, Input::Saved, "its work is done");
             return;
         };
-        let values = spec::values(id, replica.port, &self.site);
+        let values = spec::values(id, replica.port, &replica.gpus, &self.site);
         let left = until.map_or(LOOK, |u| u.since(now)).max(Duration::from_millis(1));
         if let Some(until) = until {
             self.timers.set(id, Timer::State, until);

@@ -124,6 +124,7 @@ impl Core {
     /// What follows from an end.
     pub(super) fn follow(&mut self, id: &ReplicaId, live: &Live, cause: &Cause, text: &str) {
         let now = self.now;
+        self.gpus_of_the_dead(id, live);
         let off = crate::plan::off(&self.view(), id).is_some();
         let dead_man = self.dead_man(id, live);
         let Some(replica) = self.replicas.get_mut(id) else {

@@ -88,7 +88,7 @@ impl Core {
         if !matches!(replica.state, State::Starting | State::Up) {
             return;
         }
-        let port = replica.port;
+        let (port, gpus) = (replica.port, replica.gpus.clone());
         let Some(live) = replica.live.as_mut() else {
             return;
         };
@@ -102,7 +102,7 @@ impl Core {
         let Some(run) = live.run else { return };
         state.in_flight = true;
         state.due = now;
-        let check = spec::expand_check(&probe.check, &spec::values(id, port, &self.site));
+        let check = spec::expand_check(&probe.check, &spec::values(id, port, &gpus, &self.site));
         self.emit(Effect::Probe { replica: id.clone(), run, kind, check, timeout: probe.timeout });
     }
 

@@ -16,6 +16,7 @@ mod check;
 mod command;
 mod drain;
 mod ending;
+mod gpus;
 mod health;
 mod node;
 mod operation;
@@ -35,7 +36,8 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::ids::{OperationId, ReplicaId, RunId, TeamName, WorkerName};
+use crate::gpu::books::Books;
+use crate::ids::{CommandId, OperationId, ReplicaId, RunId, TeamName, WorkerName};
 use crate::notice::{Kind, Notice};
 use crate::persist::{NodeRecord, Restored, RunEntry};
 use crate::plan::{self, Action, Decision, GoingDown, Tally, View};
@@ -43,7 +45,7 @@ use crate::replica::{Replica, State};
 use crate::restart::bucket::Bucket;
 use crate::restart::damping::Damping;
 use crate::rng::Rng;
-use crate::status::{PlannedAction, WorkerStatus};
+use crate::status::{GpusStatus, PlannedAction, WorkerStatus};
 use crate::time::{Deadline, Mono, Now};
 use crate::timers::Timers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -113,6 +115,11 @@ pub struct Core {
     dirty: BTreeSet<ReplicaId>,
     urgent: BTreeSet<ReplicaId>,
     waiting: Waiting,
+    gpus: Books,
+    /// Their picture, until something changes.
+    gpus_view: Option<Arc<GpusStatus>>,
+    /// Commands that have asked for NVML (`true`) or for letting it go, until the answer, with who asked and why.
+    gpus_asked: BTreeMap<CommandId, (bool, String)>,
     next_turn: Option<Mono>,
     touched: BTreeSet<ReplicaId>,
     stale_views: BTreeSet<WorkerName>,
@@ -162,6 +169,9 @@ impl Core {
             dirty: BTreeSet::new(),
             urgent: BTreeSet::new(),
             waiting: Waiting::default(),
+            gpus: Books::new(restored.node.cards.clone()),
+            gpus_view: None,
+            gpus_asked: BTreeMap::new(),
             next_turn: None,
             touched: BTreeSet::new(),
             stale_views: BTreeSet::new(),
@@ -196,6 +206,8 @@ impl Core {
             Event::Hooked { replica, run, kind, result } => self.hooked(&replica, run, kind, result),
             Event::WorkerValues { replica, run, values } => self.worker_values(&replica, run, values),
             Event::PortAllocated { replica, result } => self.port_allocated(&replica, result),
+            Event::Gpus(inventory) => self.gpus_seen(inventory),
+            Event::GpusHeld { id, result } => self.gpus_held(id, result),
             Event::Command(request) => self.command(*request),
             Event::Reloaded(config) => self.reloaded(config),
             Event::ReloadFailed { errors, first } => self.reload_failed(errors, &first),
@@ -263,6 +275,11 @@ impl Core {
         self.replicas.get(id).map(|r| r.state)
     }
 
+    /// Whether NVML was let go of on request.
+    pub fn gpus_released(&self) -> bool {
+        self.node.gpus_released.is_some()
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
@@ -278,6 +295,7 @@ impl Core {
             failing_teams: &self.failing_teams,
             damping: &self.damping,
             bucket: &self.bucket,
+            gpus: &self.gpus,
         }
     }
 

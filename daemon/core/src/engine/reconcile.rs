@@ -1,7 +1,7 @@
 //! The loop of deciding: every replica that may be affected by what happened is looked at until nothing is left to do.
 
 use super::{Core, Phase};
-use crate::config::Worker;
+use crate::config::{Remediation, Worker};
 use crate::desired;
 use crate::effect::Effect;
 use crate::ids::{ReplicaId, WorkerName};
@@ -14,6 +14,7 @@ impl Core {
     /// Joins configuration and decisions anew, makes missing replicas and looks at all of them again.
     pub(super) fn refresh_desired(&mut self) {
         self.desired = desired::desired(&self.config, &self.node, &self.desired);
+        self.gpus.acts = self.config.supervision.remediation == Remediation::On;
         match self.phase {
             Phase::Attaching => self.desired.attaching = true,
             Phase::Ending { workers: true } => {
@@ -77,7 +78,9 @@ impl Core {
             && worker.unplaceable.is_none()
             && !worker.indices.iter().all(|i| {
                 let id = ReplicaId::new(name.clone(), *i);
-                self.desired.stopped.contains_key(&id) || self.replicas.get(&id).is_some_and(Replica::is_done)
+                let hopeless = |r: &Replica| r.waits.as_ref().is_some_and(|w| w.on == On::MoreGpus);
+                self.desired.stopped.contains_key(&id)
+                    || self.replicas.get(&id).is_some_and(|r| r.is_done() || hopeless(r))
             })
     }
 
@@ -199,8 +202,12 @@ impl Core {
                 self.waiting.add(id, on);
             }
         }
+        let more = [old, new].contains(&Some(&On::MoreGpus)) && old != new;
         replica.waits_to_start = to_start;
         replica.waits = waits;
+        if more {
+            self.look_settled(&id.worker);
+        }
         self.touch(id);
     }
 
@@ -341,6 +348,7 @@ impl Core {
             }
             Timer::Settle => self.settle_due(id),
             Timer::Disarm => self.disarm(id),
+            Timer::Gpus => self.gpus_again(id),
         }
     }
 }

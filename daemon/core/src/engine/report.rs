@@ -43,7 +43,7 @@ impl Core {
     fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
         self.seen.insert(id.clone());
         if !self.expects(id, token) {
-            return self.came_too_late(id, run);
+            return self.came_too_late(id, run, cgroup);
         }
         let now = self.now;
         let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
@@ -65,13 +65,14 @@ impl Core {
 
     /// The attempt was given up. Nobody will ever ask for this run again, so it must not live; until it is gone nothing
     /// else starts.
-    fn came_too_late(&mut self, id: &ReplicaId, run: RunId) {
+    fn came_too_late(&mut self, id: &ReplicaId, run: RunId, cgroup: Option<String>) {
         let now = self.now;
         let replica = self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id.clone(), now));
         if replica.run() == Some(run) {
             return;
         }
         replica.strays.insert(run);
+        replica.last_cgroup = cgroup.or(replica.last_cgroup.take());
         replica.armed = None;
         self.timers.clear(id, Timer::Disarm);
         self.emit(Effect::Kill { replica: id.clone(), run });
@@ -89,6 +90,7 @@ impl Core {
             replica.last_exit = last.or(replica.last_exit.take());
             replica.strays.remove(&run);
         }
+        self.gpus_of_the_stray(id);
         self.arm_now(id);
     }
 

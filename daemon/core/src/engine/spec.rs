@@ -4,18 +4,20 @@ use super::Site;
 use crate::config::{Check, Config, Resources, TemplateValues, expand};
 use crate::desired::DesiredWorker;
 use crate::effect::{MULTIPROCESS_DIR, MULTIPROCESS_FOLDER, RunSpec};
+use crate::gpu::books::Books;
 use crate::ids::{ReplicaId, TeamName};
+use crate::replica::Replica;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What stands for the names in braces.
-pub(super) fn values(id: &ReplicaId, port: Option<u16>, site: &Site) -> TemplateValues {
+pub(super) fn values(id: &ReplicaId, port: Option<u16>, gpus: &[String], site: &Site) -> TemplateValues {
     TemplateValues {
         worker: id.worker.to_string(),
         replica: id.index,
         port,
         runtime_dir: format!("{}/{}", site.runtime_root, id.file_name()),
-        gpus: String::new(),
+        gpus: gpus.join(","),
     }
 }
 
@@ -81,16 +83,35 @@ pub(super) fn watchdog(worker: &crate::config::Worker) -> Option<Duration> {
     Some(probe.period.saturating_mul(probe.failure_threshold))
 }
 
+/// Device files of these cards and slices; none when those of one of them are not known.
+fn devices(books: &Books, gpus: &[String]) -> Vec<String> {
+    let mut all = std::collections::BTreeSet::new();
+    for uuid in gpus {
+        let Some(card) = books.inventory().card_of(uuid).filter(|c| !c.nodes.is_empty()) else {
+            return Vec::new();
+        };
+        all.extend(card.nodes.iter().cloned());
+        if let Some(slice) = card.slice(uuid) {
+            if slice.nodes.is_empty() {
+                return Vec::new();
+            }
+            all.extend(slice.nodes.iter().cloned());
+        }
+    }
+    all.into_iter().collect()
+}
+
 /// Builds it.
 pub(super) fn build(
     worker: &DesiredWorker,
-    id: &ReplicaId,
-    port: Option<u16>,
+    replica: &Replica,
+    books: &Books,
     site: &Site,
     config: &Config,
 ) -> Arc<RunSpec> {
     let def = &worker.def;
-    let values = values(id, port, site);
+    let (id, port, gpus) = (&replica.id, replica.port, &replica.gpus);
+    let values = values(id, port, gpus, site);
     let mut environment = std::collections::BTreeMap::from([
         ("REEVE_WORKER".to_owned(), id.worker.to_string()),
         ("REEVE_REPLICA".to_owned(), id.index.to_string()),
@@ -106,6 +127,12 @@ pub(super) fn build(
         let path = format!("{}/{}", site.statsd_root, id.file_name());
         environment.insert("DD_DOGSTATSD_URL".into(), format!("unix://{path}"));
         environment.insert("STATSD_SOCKET".into(), path);
+    }
+    // Said also when there are none: else a program takes every card it sees.
+    if worker.limits.gpus_limit > 0 || worker.limits.gpus_request > 0 {
+        for name in ["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"] {
+            environment.insert(name.into(), values.gpus.clone());
+        }
     }
     environment.extend(def.environment.iter().map(|(k, v)| (k.clone(), expand(v, &values))));
     Arc::new(RunSpec {
@@ -127,6 +154,8 @@ pub(super) fn build(
         stop_timeout: def.stop.timeout,
         watchdog: watchdog(def),
         sandbox: def.sandbox.clone(),
+        gpus: gpus.clone(),
+        devices: devices(books, gpus),
         digest: worker.digest.to_string(),
     })
 }

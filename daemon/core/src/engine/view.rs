@@ -2,6 +2,7 @@
 
 use super::{Core, Phase};
 use crate::ids::{ReplicaId, WorkerName};
+use crate::plan::On;
 use crate::replica::{Live, Replica, State};
 use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, Vitals, WorkerStatus};
 use crate::time::Mono;
@@ -15,6 +16,7 @@ pub(super) fn word(replica: &Replica) -> &'static str {
         State::Down if replica.is_done() => "done",
         State::Down if replica.is_parked() => "parked",
         State::Down if replica.crash_loop => "crash-loop",
+        State::Down if replica.waits.as_ref().is_some_and(|w| w.on == On::MoreGpus) => "unplaceable",
         State::Down if replica.waits_for_start() => "waiting",
         State::Down => "stopped",
         State::Launching | State::Aborting => "launching",
@@ -40,7 +42,9 @@ impl Core {
             }
         }
         let node = self.node_view();
-        Arc::new(Snapshot { at: self.now.wall, node, workers: self.views.clone(), operations: self.operation_views() })
+        let gpus = self.gpus_view();
+        let operations = self.operation_views();
+        Arc::new(Snapshot { at: self.now.wall, node, workers: self.views.clone(), operations, gpus })
     }
 
     fn worker_view(&mut self, name: &WorkerName) -> Option<WorkerStatus> {
@@ -106,6 +110,7 @@ impl Core {
             unit: has_units.then(|| id.unit()),
             cgroup: live.and_then(|l| l.cgroup.clone()),
             port: replica.port,
+            gpus: replica.gpus.clone(),
             restarts: replica.restart.restarts,
             next_start: next.filter(|_| replica.state == State::Down),
             last_exit: replica.last_exit.as_ref().map(|e| LastExit {
@@ -147,6 +152,9 @@ impl Core {
         };
         let mut components: BTreeMap<String, String> =
             ["store", "bus", "journal", "launcher"].into_iter().map(|c| (c.to_owned(), String::new())).collect();
+        if self.config.metrics.listen.is_some() {
+            components.insert("metrics".to_owned(), String::new());
+        }
         components.extend(self.components.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
         NodeStatus {
             name: self.config.node.name.clone(),
@@ -192,9 +200,10 @@ fn health(replica: &Replica) -> &'static str {
 
 /// One word for all its replicas: the worst thing an operator would want to know first.
 fn worker_state(replicas: &[Arc<ReplicaStatus>], wanted: usize, ready: usize) -> (&'static str, String) {
-    const WORST_FIRST: [&str; 12] = [
+    const WORST_FIRST: [&str; 13] = [
         "crash-loop",
         "parked",
+        "unplaceable",
         "killing",
         "isolated",
         "paused",

@@ -133,7 +133,8 @@ mod tests {
             change(&mut facts);
             facts.verdict().word()
         };
-        let table: [(fn(&mut Facts), &str); 9] = [
+        type Change = fn(&mut Facts);
+        let table: [(Change, &str); 9] = [
             (|_| (), "healthy"),
             (|f| f.lost = Some("fell off the bus".into()), "lost"),
             (|f| f.remap_failure = Some(true), "sick"),

@@ -9,8 +9,14 @@
 //! Cards and slices are known by their UUID: numbers move. A card is given to one replica as a whole, a MIG slice
 //! likewise; nothing is shared.
 
+pub mod books;
+pub mod gate;
 pub mod health;
 pub mod inventory;
+pub mod place;
 
 pub use health::{Facts, Verdict};
 pub use inventory::{Card, Hold, Inventory, Process, Slice};
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ pub mod foreign;
 pub mod intake;
 pub mod labels;
 pub mod parse;
+pub mod payload;
 pub mod report;
 pub mod samples;
 pub mod selection;

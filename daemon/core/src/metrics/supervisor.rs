@@ -89,7 +89,7 @@ fn replica(out: &mut Samples, worker: &WorkerStatus, it: &ReplicaStatus, now: No
     }
     exits(out, &who, it);
     out.put_with(&of::OOM_KILLS, &who, as_number(vitals.tallies.oom_kills));
-    let left = it.next_start.map(|at| (seconds(at) - seconds(now.wall)).max(0.0));
+    let left = it.next_start.map(|at| seconds(Wall(at.0.saturating_sub(now.wall.0))));
     out.put_some(&of::BACKOFF, &who, left);
     if !vitals.breaker.is_empty() {
         out.put_with(&of::BREAKER, &who.and(&[("state", vitals.breaker)]), 1.0);

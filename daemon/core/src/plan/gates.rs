@@ -2,8 +2,10 @@
 
 use super::{Action, Decision, On, View, Wait, wait};
 use crate::desired::DesiredWorker;
+use crate::gpu::gate;
+use crate::gpu::place::{self, Request};
 use crate::ids::{ReplicaId, WorkerName};
-use crate::replica::Replica;
+use crate::replica::{Replica, State};
 use crate::restart::damping::Gate;
 use crate::time::Mono;
 
@@ -35,6 +37,11 @@ pub(super) fn start(view: &View<'_>, replica: &Replica, now: Mono) -> Decision {
     if let Some(shut) = dependency(view, worker).or_else(|| order(view, worker)).or_else(|| team(view, worker, id, now))
     {
         return Decision::Wait(shut);
+    }
+    match gpus(view, worker, replica, now) {
+        Ok(None) => {}
+        Ok(Some(given)) => return Decision::Act(Action::AssignGpus(given), "it needs GPUs".into()),
+        Err(shut) => return Decision::Wait(shut),
     }
     if let Gate::Held(until, reason) = view.damping.gate(id, now) {
         return Decision::Wait(Wait { reason, until, on: On::Damping });
@@ -117,6 +124,47 @@ fn of<'a>(view: &'a View<'_>, name: &WorkerName) -> impl Iterator<Item = &'a Rep
     let first = ReplicaId::new(name.clone(), 0);
     let last = ReplicaId::new(name.clone(), u32::MAX);
     view.replicas.range(first..=last).map(|(_, r)| r)
+}
+
+/// SUP-05: it has the cards it asks for, and they are clean. `Some`: it is to be given these.
+fn gpus(view: &View<'_>, worker: &DesiredWorker, replica: &Replica, now: Mono) -> Result<Option<Vec<String>>, Wait> {
+    let request = request(worker);
+    let held = |owner: &ReplicaId| view.replicas.get(owner).is_some_and(|r| keeps_gpus(view, r));
+    let given = place::choose(view.gpus, &request, &replica.id, &replica.gpus, held).map_err(|refused| {
+        let on = if refused.never { On::MoreGpus } else { On::Gpus };
+        Wait { reason: refused.reason, until: None, on }
+    })?;
+    if given != replica.gpus {
+        return Ok(Some(given));
+    }
+    match view.gpus.gate(&given) {
+        // Asked again soon, so that PID 1's restart is feared only as it comes near.
+        Some(reason) => Err(Wait { reason, until: Some(now + gate::AGAIN), on: On::Gpus }),
+        None => Ok(None),
+    }
+}
+
+/// What a replica of the worker asks for.
+fn request(worker: &DesiredWorker) -> Request {
+    let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let mask = worker.def.sandbox.get("NUMAMask").and_then(|v| v.first());
+    Request {
+        least: count(worker.limits.gpus_request),
+        most: count(worker.limits.gpus_limit.max(worker.limits.gpus_request)),
+        profile: worker.def.gpu_profile.clone(),
+        near: mask.and_then(|m| m.parse().ok()),
+    }
+}
+
+/// Whether its cards are its own: while it runs, and while it is to run.
+fn keeps_gpus(view: &View<'_>, replica: &Replica) -> bool {
+    let id = &replica.id;
+    let worker = view.desired.workers.get(&id.worker);
+    let wanted = worker.is_some_and(|w| w.indices.contains(&id.index) && w.unplaceable.is_none())
+        && view.desired.all_off.is_none()
+        && !view.desired.stopped.contains_key(id)
+        && !replica.is_parked();
+    wanted || replica.state != State::Down || !replica.strays.is_empty()
 }
 
 /// DEP-06, REC-09: in a rolling change at most `max_unavailable` replicas of the worker are not ready. One that is not

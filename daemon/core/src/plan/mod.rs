@@ -3,7 +3,7 @@
 //!
 //! A start passes these gates, in this order; the first that is shut is the reason people see:
 //! attaching · node held or cordoned · unplaceable · stopped or paused by hand · parked · backoff or breaker ·
-//! dependencies ready · order · team together · port · damping · start rate.
+//! dependencies ready · order · team together · port · GPUs given · GPUs clean · damping · start rate.
 
 mod gates;
 mod order;
@@ -12,6 +12,7 @@ pub use order::GoingDown;
 
 use crate::config::Resources;
 use crate::desired::{Desired, Off};
+use crate::gpu::books::Books;
 use crate::ids::{ReplicaId, TeamName, WorkerName};
 use crate::replica::{Replica, State};
 use crate::restart::bucket::Bucket;
@@ -38,6 +39,8 @@ pub struct View<'a> {
     pub damping: &'a Damping,
     /// Starts left.
     pub bucket: &'a Bucket,
+    /// Cards.
+    pub gpus: &'a Books,
 }
 
 /// Counts of one worker's replicas.
@@ -54,6 +57,8 @@ pub struct Tally {
 pub enum Action {
     /// Ask for a port first.
     AllocatePort,
+    /// Give it these cards first.
+    AssignGpus(Vec<String>),
     /// Launch a run.
     Start,
     /// Send the stop signal.
@@ -84,7 +89,7 @@ impl Action {
     /// The word in `reevectl plan`.
     pub fn word(&self) -> &'static str {
         match self {
-            Action::AllocatePort | Action::Start => "start",
+            Action::AllocatePort | Action::AssignGpus(_) | Action::Start => "start",
             Action::Stop => "stop",
             Action::Drain => "drain",
             Action::Replace { .. } => "replace",
@@ -139,6 +144,10 @@ pub enum On {
     Damping,
     /// Its turn in the start rate of the node.
     Turn,
+    /// GPUs to be free, well and clean.
+    Gpus,
+    /// More GPUs than this node has.
+    MoreGpus,
 }
 
 fn wait(reason: impl Into<String>, on: On) -> Decision {
@@ -156,7 +165,10 @@ pub fn decide(view: &View<'_>, id: &ReplicaId, now: Mono) -> Decision {
     match off(view, id) {
         Some(off) if replica.state == State::Down => {
             let gone = view.desired.workers.get(&id.worker).is_none_or(|w| !w.indices.contains(&id.index));
-            if gone && replica.strays.is_empty() {
+            if gone && view.gpus.settles(id) {
+                let left = view.gpus.gate(&replica.gpus).unwrap_or_default();
+                wait(format!("{}; {left}", off.reason), On::Nothing)
+            } else if gone && replica.strays.is_empty() {
                 Decision::Act(Action::Forget, off.reason)
             } else {
                 wait(off.reason, On::Nothing)
@@ -225,6 +237,11 @@ fn keep(view: &View<'_>, replica: &Replica) -> Decision {
         }
         None if live.frozen => return Decision::Act(Action::Resume, "nobody has paused it".into()),
         None => {}
+    }
+    // A card that is out takes nobody's work, whoever holds changes.
+    if let Some(out) = view.gpus.sick(&replica.gpus) {
+        let reason = format!("its GPU is out: {}", out.reason);
+        return Decision::Act(Action::Replace { drain: !out.lost && has_drain(replica) }, reason);
     }
     let changed = live.digest != *worker.digest;
     let wish = match (&replica.wish, changed) {

@@ -40,6 +40,12 @@ pub struct Replica {
     pub wish: Option<RestartWish>,
     /// Port kept for it.
     pub port: Option<u16>,
+    /// Cards and slices given to it, by UUID; others may take them while it is not wanted.
+    pub gpus: Vec<String>,
+    /// cgroup of the run that ended on its cards last.
+    pub last_cgroup: Option<String>,
+    /// That its last run still holds its cards was said.
+    pub stragglers_told: bool,
     /// A port was asked for.
     pub port_asked: bool,
     /// It was found free, for the start to come: while the replica is down anybody may take it.
@@ -231,6 +237,9 @@ impl Replica {
             crash_loop: false,
             wish: None,
             port: None,
+            gpus: Vec::new(),
+            last_cgroup: None,
+            stragglers_told: false,
             port_asked: false,
             port_free: false,
             last_exit: None,

@@ -280,8 +280,7 @@ fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<V
         without.push("PrivateDevices");
         if !spec.sandbox.contains_key("DevicePolicy") {
             all.push(Property::new("DevicePolicy", "closed"));
-            let nvidia = ("char-nvidia*".to_owned(), "rw".to_owned());
-            all.push(Property::new("DeviceAllow", Value::Pairs(vec![nvidia])));
+            all.push(Property::new("DeviceAllow", Value::Pairs(devices(spec))));
         }
     }
     all.extend(sandbox::properties(&spec.sandbox, &without)?);
@@ -303,6 +302,18 @@ fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<V
     // Else the worker's user owns memory.pressure on newer systemd, and reeved may not set a trigger.
     all.push(Property::new("MemoryPressureWatch", "skip"));
     Ok(all)
+}
+
+/// Its own cards, and what they are reached through. In the unit itself, so that a reload applies it again. Where the
+/// files are not known beforehand: all cards.
+fn devices(spec: &RunSpec) -> Vec<(String, String)> {
+    const COMMON: [&str; 3] = ["/dev/nvidiactl", "char-nvidia-uvm", "/dev/nvidia-modeset"];
+    let rw = |path: &str| (path.to_owned(), "rw".to_owned());
+    match spec.devices.as_slice() {
+        [] if spec.gpus.is_empty() && spec.limits.gpus_request == 0 => Vec::new(),
+        [] => vec![rw("char-nvidia*")],
+        own => COMMON.into_iter().chain(own.iter().map(String::as_str)).map(rw).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ fn spec() -> RunSpec {
         stop_timeout: Duration::from_secs(10),
         watchdog: None,
         sandbox: BTreeMap::new(),
+        gpus: Vec::new(),
+        devices: Vec::new(),
         digest: "d".into(),
     }
 }
@@ -106,6 +108,24 @@ fn a_private_tmp_never_hides_what_the_worker_needs() {
     let spec = RunSpec { working_directory: Some("/tmp/work".into()), ..spec() };
     assert_eq!(value(&rendered(&spec), "PrivateTmp"), None);
     assert_eq!(value(&rendered(&spec), "ReadWritePaths"), Some(vec!["-/tmp/work".to_owned()].into()));
+}
+
+/// SUP-05: a worker reaches its own cards and no others; where their files are not known, all of them.
+#[test]
+fn sup_05_a_worker_reaches_its_own_cards() {
+    let limits = Resources { gpus_request: 1, gpus_limit: 1, ..Resources::default() };
+    let allowed = |spec: &RunSpec| match value(&rendered(spec), "DeviceAllow") {
+        Some(Value::Pairs(pairs)) => pairs.into_iter().map(|(path, _)| path).collect(),
+        _ => Vec::new(),
+    };
+    let devices = vec!["/dev/nvidia3".to_owned()];
+    let given = RunSpec { limits, gpus: vec!["GPU-3".into()], devices, ..spec() };
+    let own = ["/dev/nvidiactl", "char-nvidia-uvm", "/dev/nvidia-modeset", "/dev/nvidia3"];
+    assert_eq!(allowed(&given), own);
+    assert_eq!(value(&rendered(&given), "DevicePolicy"), Some("closed".into()));
+    assert_eq!(allowed(&RunSpec { devices: vec![], ..given }), ["char-nvidia*"]);
+    let none = RunSpec { limits: Resources { gpus_limit: 1, ..Resources::default() }, ..spec() };
+    assert!(allowed(&none).is_empty());
 }
 
 #[test]

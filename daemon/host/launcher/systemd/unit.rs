@@ -154,10 +154,10 @@ impl Unit {
         }
     }
 
-    /// Asks the kernel to thaw it, if it is to be frozen. `true`: PID 1 has to thaw it too.
+    /// Asks the kernel to thaw it, if it is frozen or to be. `true`: PID 1 has to do it instead.
     pub fn thaw(&self) -> bool {
         let refused = |group: Group| group.freezing() && group.freeze(false).is_err();
-        self.group().is_some_and(refused) || self.frozen_by_pid1()
+        self.frozen_by_pid1() || self.group().is_some_and(refused)
     }
 
     /// `run` is the present one and has not ended.

@@ -1,12 +1,11 @@
 //! A world of its own for each test: a copy of the fake library, its state file, a root with /proc, and what was told.
 
-use super::super::{Gpu, Options, Outlet, Periods};
+use super::super::{Gpu, Options, Outlet, Periods, Place};
 use reeve_core::gpu::Inventory;
 use reeve_core::metrics::{Report, Samples, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -21,27 +20,6 @@ pub(super) const QUICK: Periods = Periods {
     retry: Duration::from_millis(50),
 };
 
-/// Builds the fake library, once, with the same cargo and into the same folder as this test.
-fn library(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        // target/debug/deps/reeve-…
-        let folder = test.parent().unwrap().parent().unwrap().to_owned();
-        let target = folder.parent().unwrap();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--locked", "--quiet", "-p", "fake-nvml", "-p", "fake-nvml-old", "--target-dir"]);
-        build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the fake NVML cannot be built");
-        folder
-    });
-    folder.join(name)
-}
-
 /// What was told, by source.
 #[derive(Debug, Default)]
 pub(super) struct Told {
@@ -50,7 +28,7 @@ pub(super) struct Told {
 }
 
 #[derive(Debug, Default)]
-struct Ear(Mutex<Told>, Condvar);
+struct Ear(Mutex<Told>, Condvar, Mutex<Vec<Place>>);
 
 impl Outlet for Ear {
     fn report(&self, report: Report) {
@@ -62,6 +40,10 @@ impl Outlet for Ear {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.inventory = Some(inventory);
         self.1.notify_all();
+    }
+
+    fn places(&self) -> Vec<Place> {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -121,7 +103,7 @@ impl World {
     pub(super) fn with(state: &str, name: &str, change: impl FnOnce(&mut Options)) -> Self {
         let root = tempfile::tempdir().unwrap();
         let library = root.path().join("libnvidia-ml.so.1");
-        std::fs::copy(self::library(name), &library).unwrap();
+        std::fs::copy(super::harness::library(name), &library).unwrap();
         for index in 0..8 {
             let node = root.path().join(format!("dev/nvidia{index}"));
             std::fs::create_dir_all(node.parent().unwrap()).unwrap();
@@ -152,6 +134,11 @@ impl World {
         let folder = self.root.path().join(format!("proc/{pid}"));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("cgroup"), format!("0::{cgroup}\n")).unwrap();
+    }
+
+    /// The runs that live.
+    pub(super) fn places(&self, places: Vec<Place>) {
+        *self.ear.2.lock().unwrap_or_else(PoisonError::into_inner) = places;
     }
 
     /// Waits until it is so.

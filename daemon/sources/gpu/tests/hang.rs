@@ -24,7 +24,6 @@ fn met_21_a_hanging_call_marks_its_lane_and_recovers() {
     world.wait("down", |told| told.one("reeve_gpu_up", "") == Some(0.0));
     let asked = Instant::now();
     world.gpu.look();
-    world.gpu.set_places(Vec::new());
     assert!(asked.elapsed() < QUICK.fast * 50);
     world.set("0.call.nvmlDeviceGetFieldValues", "");
     world.wait("well again", |told| told.one("reeve_gpu_collect_success", "fast") == Some(1.0));

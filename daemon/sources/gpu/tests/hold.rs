@@ -86,6 +86,16 @@ fn met_21_release_lets_go_and_acquire_takes_back() {
     world.wait("by itself again", |told| told.one("reeve_gpu_up", "") == Some(1.0));
 }
 
+/// MET-21: a daemon that is restarted while NVML is let go of leaves it alone.
+#[test]
+fn met_21_released_outlives_the_daemon() {
+    let world = World::with("profile = h200\ncards = 1", "libfake_nvml.so", |o| o.released = true);
+    world.wait("released", |told| told.inventory().hold == Hold::Released);
+    world.gpu.look();
+    assert_eq!(world.ask(false), Ok(()));
+    world.wait("up", |told| told.one("reeve_gpu_up", "") == Some(1.0));
+}
+
 /// MET-21: an XID is counted each time and shown at once; a fatal one stands in the card's health.
 #[test]
 fn met_21_xids_are_counted_as_they_come() {

@@ -19,7 +19,7 @@ fn met_21_shares_add_up_to_the_card() {
     world.process(4711, "/reeve.slice/reeve-train-1.service");
     world.process(4712, "/reeve.slice/reeve-train-1.service/inner");
     world.process(5000, "/user.slice/session-3.scope");
-    world.gpu.set_places(vec![place("train", 1), place("train", 2)]);
+    world.places(vec![place("train", 1), place("train", 2)]);
     world.set("0.memory.used", &(20 * GIB).to_string());
     for (pid, bytes) in [(4711, 8 * GIB), (4712, 4 * GIB), (5000, 3 * GIB)] {
         world.set(&format!("0.process.{pid}"), &format!("compute {bytes}"));

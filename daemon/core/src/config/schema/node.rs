@@ -126,6 +126,22 @@ pub(super) const KEYS: &[Key] = &[
         "SEC-06",
         "Certificates by which clients' certificates must be signed, PEM; without it everybody may read.",
     ),
+    Key::new(
+        "gpu.nvml",
+        Kind::Text { expected: "\"auto\" or the absolute path of libnvidia-ml.so", check: text::library },
+        Some("auto"),
+        "MET-21",
+        "The NVIDIA management library: the system's, this one, or none.",
+    )
+    .or_off(),
+    Key::new(
+        "gpu.gpm",
+        Kind::Bool,
+        Some("false"),
+        "MET-21",
+        "Performance samples (SM, tensor and memory activity) of Hopper and later.",
+    ),
+    Key::new("gpu.nvlink_links", Kind::Bool, Some("false"), "MET-21", "NVLink state by link, not only their number."),
     Key::new("fleet.name", Kind::Text { expected: "a fleet name", check: text::node }, None, "", "Name of the fleet."),
     Key::new(
         "fleet.voters",

@@ -110,8 +110,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("worker.resources.cpu.limit", Kind::Cpu, None, "SUP-04", "CPUs at most."),
     Key::new("worker.resources.memory.request", Kind::Size, None, "SUP-04", "Memory asked for: admission, MemoryLow."),
     Key::new("worker.resources.memory.limit", Kind::Size, None, "SUP-04", "Memory at most; MemoryHigh at 90 %."),
-    count("worker.resources.gpus.request", "0", 0, 64, "SUP-05", "Whole GPUs asked for."),
-    count("worker.resources.gpus.limit", "0", 0, 64, "SUP-05", "Whole GPUs at most. Default: the request."),
+    count("worker.resources.gpus.request", "0", 0, 64, "SUP-05", "Whole GPUs asked for, per replica."),
+    count("worker.resources.gpus.limit", "0", 0, 64, "SUP-05",
+        "Whole GPUs at most, as far as they are free. Default: the request."),
+    Key::new("worker.resources.gpus.mig", Kind::Text { expected: "a MIG profile such as \"1g.10gb\"",
+        check: text::profile }, None, "SUP-05", "It asks for MIG slices of this profile instead of whole GPUs."),
 
     Key::new("worker.restart.policy", Kind::Choice(&["always", "on-failure", "never"]), Some("always"), "SUP-09",
         "When an ended run is followed by another."),

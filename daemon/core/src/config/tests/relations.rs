@@ -193,8 +193,10 @@ fn sup_06_a_selector_that_does_not_match_is_a_warning() {
 }
 
 #[test]
-fn sup_05_gpus_are_not_assigned_yet() {
-    let warnings = warnings(&[program("web", "[worker.resources]\ngpus = { request = 1 }")]);
+fn sup_05_gpus_turned_off_cannot_be_asked_for() {
+    let asks = program("web", "[worker.resources]\ngpus = { request = 1, mig = \"1g.10gb\" }");
+    assert_eq!(warnings(std::slice::from_ref(&asks)), Vec::<String>::new());
+    let warnings = warnings(&[asks, node("[gpu]\nnvml = \"off\"")]);
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("web.toml:4 worker.resources.gpus.request: unplaceable"));
 }

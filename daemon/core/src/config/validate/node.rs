@@ -1,7 +1,9 @@
 //! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
 
 use super::doc::{Doc, Report};
-use crate::config::types::{Config, Damping, LauncherKind, Metrics, MetricsTls, Node, Remediation, Supervision, Team};
+use crate::config::types::{
+    Config, Damping, Gpu, LauncherKind, Metrics, MetricsTls, Node, Nvml, Remediation, Supervision, Team,
+};
 use crate::config::{HostFacts, text};
 use crate::ids::TeamName;
 use std::collections::BTreeMap;
@@ -18,6 +20,15 @@ pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Con
         },
         supervision: supervision(doc),
         metrics: metrics(doc, report),
+        gpu: Gpu {
+            nvml: match doc.text("gpu.nvml") {
+                _ if doc.is_off("gpu.nvml") => Nvml::Off,
+                Some(path) if path != "auto" => Nvml::Library(path),
+                _ => Nvml::Auto,
+            },
+            gpm: doc.flag("gpu.gpm"),
+            nvlink_links: doc.flag("gpu.nvlink_links"),
+        },
         teams: teams(doc),
         workers: BTreeMap::new(),
     }

@@ -3,7 +3,7 @@
 use super::Built;
 use super::doc::{Doc, Report};
 use super::graph::line;
-use crate::config::types::{Check, Config, Notice, Share, Worker};
+use crate::config::types::{Check, Config, Notice, Nvml, Share, Worker};
 use crate::config::units::{render_cpu, render_size};
 use crate::config::{HostFacts, address};
 use crate::ids::WorkerName;
@@ -43,12 +43,11 @@ fn belongs(config: &Config, built: &Built<'_>, report: &mut Report) -> bool {
         let text = format!("unplaceable on node `{}`: it wants {} (SUP-06)", config.node.name, missing.join(", "));
         report.warning(doc, "worker.node_selector", text);
     }
-    let gpus = worker.resources.gpus_request;
-    if gpus > 0 {
-        let text = format!("unplaceable: it asks for {gpus} GPUs, and this version cannot assign GPUs yet (SUP-05)");
+    if worker.resources.gpus_request > 0 && config.gpu.nvml == Nvml::Off {
+        let text = "unplaceable: it asks for GPUs, and they are turned off (gpu.nvml) (SUP-05)".to_owned();
         report.warning(doc, "worker.resources.gpus.request", text);
     }
-    missing.is_empty() && gpus == 0
+    missing.is_empty()
 }
 
 /// One resource that runs out.

@@ -43,6 +43,7 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
         depends_on: doc.list("worker.depends_on").into_iter().filter_map(|name| WorkerName::new(name).ok()).collect(),
         node_selector: doc.map("worker.node_selector"),
         resources: resources(doc),
+        gpu_profile: doc.text("worker.resources.gpus.mig"),
         restart: restart(doc),
         ready: Ready { notify: doc.flag("worker.ready.notify"), timeout: doc.duration("worker.ready.timeout") },
         liveness: probe::build(doc, "worker.probe.liveness", report),

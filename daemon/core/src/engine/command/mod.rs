@@ -26,6 +26,9 @@ fn refuse(kind: RefusalKind, text: impl Into<String>) -> Refusal {
 impl Core {
     pub(super) fn command(&mut self, request: CommandRequest) {
         let id = request.id;
+        if let Command::GpuRelease | Command::GpuAcquire = request.command {
+            return self.ask_for_gpus(&request);
+        }
         let result = match self.same_request(&request) {
             Some(operation) => Ok(Accepted::Operation(operation)),
             None => self.decide_command(&request),
@@ -102,6 +105,8 @@ impl Core {
             Command::Hold { id, who, why } => self.hold(*id, Some((who.clone(), why.clone()))),
             Command::ReleaseHold(id) => self.hold(*id, None),
             Command::Cancel(id) => self.cancel(request, *id),
+            // Answered when it is done.
+            Command::GpuRelease | Command::GpuAcquire => Ok(Accepted::Done),
         }
     }
 

@@ -15,12 +15,23 @@ pub use gpu::*;
 pub use node::*;
 pub use worker::*;
 
-/// Every family there is, group after group, in the order of the manual page.
+/// The groups with their headings, in the order of the manual page.
+pub fn groups() -> impl Iterator<Item = (&'static str, &'static [&'static Family])> {
+    [
+        ("The host", node::TABLE),
+        ("Workers, from their cgroups", worker::TABLE),
+        ("Workers and teams, from the supervisor", supervisor::TABLE),
+        ("GPUs", gpu::TABLE),
+        ("Reeve itself", daemon::TABLE),
+        ("Workers' own numbers on their way in", intake::TABLE),
+        ("Agents, from the workers themselves", agent::TABLE),
+    ]
+    .into_iter()
+}
+
+/// Every family there is, group after group.
 pub fn all() -> impl Iterator<Item = &'static Family> {
-    [node::TABLE, worker::TABLE, supervisor::TABLE, gpu::TABLE, daemon::TABLE, intake::TABLE, agent::TABLE]
-        .into_iter()
-        .flatten()
-        .copied()
+    groups().flat_map(|(_, families)| families.iter().copied())
 }
 
 #[cfg(test)]

@@ -225,8 +225,4 @@ families! {
     NODE_OS_INFO = gauge("node_os_info", "",
         "A metric with a constant '1' value that tells the fields of os-release.",
         "/etc/os-release").with(OS).of(Kind::Info).on(Lane::Slow);
-    NODE_TEXTFILE_MTIME = gauge("node_textfile_mtime_seconds", "seconds",
-        "Unixtime mtime of textfiles successfully read.", "textfile folder").with(&["file"]);
-    NODE_TEXTFILE_SCRAPE_ERROR = gauge("node_textfile_scrape_error", "",
-        "1 if there was an error opening or reading a file, 0 otherwise.", "textfile folder");
 }

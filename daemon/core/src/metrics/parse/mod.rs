@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
             return;
         };
         let counts = kind == Kind::Counter || matches!(part, Part::Bucket(_) | Part::Count);
-        if too_long || (counts && !(sample.value >= 0.0)) {
+        if too_long || (counts && (sample.value.is_nan() || sample.value < 0.0)) {
             self.parsed.dropped.invalid += 1;
             return;
         }

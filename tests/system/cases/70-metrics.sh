@@ -1,0 +1,111 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
+# Metrics: the endpoint, the figures against the kernel's own files, a Prometheus that scrapes and alerts.
+
+ENDPOINT=http://127.0.0.1:9723
+page() { curl -sf --max-time 30 "$ENDPOINT/metrics"; }
+# value FAMILY LABEL…: the one series of a family with all these labels ('name="x"').
+value() {
+    local family=$1 label
+    shift
+    page | grep -E "^$family(\{| )" | {
+        local lines
+        lines=$(cat)
+        for label in "$@"; do lines=$(grep -F "$label" <<<"$lines"); done
+        awk '{ print $NF }' <<<"$lines" | head -n 1
+    }
+}
+value_is() { [[ $(value "${@:2}") == "$1" ]]; }
+has_value() { [[ -n $(value "$@") ]]; }
+cgroup() { echo "/sys/fs/cgroup$(prop "$(unit "$@")" ControlGroup)"; }
+
+test_met_18_endpoint_on_loopback_in_both_formats() {
+    wait_for "the endpoint answers" eval 'page | grep -q ^node_cpu_seconds_total'
+    assert_eq 127.0.0.1:9723 "$(ss -Hltn 'sport = :9723' | awk '{ print $4 }')" "only loopback is listened on"
+    assert_contains "text/plain; version=0.0.4" "$(curl -si --max-time 30 "$ENDPOINT/metrics" | grep -i ^content-type)"
+    local open
+    open=$(curl -sf --max-time 30 -H 'Accept: application/openmetrics-text; version=1.0.0' "$ENDPOINT/metrics")
+    assert_eq '# EOF' "$(tail -n 1 <<<"$open")"
+    curl -sf --max-time 30 -H 'Accept-Encoding: gzip' "$ENDPOINT/metrics" | gzip -t || fail "not gzip"
+    assert_eq 200 "$(curl -s -o /dev/null -w '%{http_code}' "$ENDPOINT/healthz")"
+    assert_contains '"components"' "$(curl -s "$ENDPOINT/health")"
+    assert_rc 0 reevectl --json metrics 'node_load*'
+}
+
+test_met_02_a_workers_figures_are_the_kernels() {
+    worker meter <<'TOML'
+[worker]
+team = "test"
+role = "executor"
+exec = ["/bin/sh", "-c", "dd if=/dev/zero of=/dev/shm/meter bs=1M count=24 status=none; while :; do sleep 0.2; done"]
+[worker.resources]
+memory = { limit = "256Mi" }
+cpu = { limit = 0.5 }
+tasks_max = 20
+TOML
+    reload
+    wait_running meter
+    local at who='worker="meter"'
+    at=$(cgroup meter)
+    wait_for "its memory is measured" has_value reeve_worker_memory_limit_bytes "$who"
+    assert_eq "$(cat "$at/memory.max")" "$(value reeve_worker_memory_limit_bytes "$who" | awk '{ printf "%d", $1 }')"
+    assert_eq 0.5 "$(value reeve_worker_cpu_limit_cores "$who")"
+    assert_eq 20 "$(value reeve_worker_pids_limit "$who")"
+    assert_eq 1 "$(value reeve_worker_up "$who" 'role="executor"')"
+    # Grows under our eyes; ours is at most a look old.
+    local ours theirs
+    ours=$(value reeve_worker_cpu_usage_seconds_total "$who")
+    theirs=$(awk '/^usage_usec/ { print $2 / 1e6 }' "$at/cpu.stat")
+    assert_le "$ours" "$theirs" "no more CPU than the kernel counts"
+    has_value reeve_worker_pressure_memory_waiting_seconds_total "$who" || fail "no pressure"
+    # Tmpfs pages stay charged to the worker.
+    wait_for "the pages it wrote are seen" eval "(( \$(value reeve_worker_memory_usage_bytes '$who' | awk '{ printf \"%d\", \$1 }') > 24 * 1024 * 1024 ))"
+    rm -f /dev/shm/meter
+}
+
+test_met_02_an_oom_kill_counts_once_and_outlives_its_cgroup() {
+    worker glutton <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-c", "import time; time.sleep(1); b = bytearray(200 << 20); time.sleep(600)"]
+[worker.resources]
+memory = { limit = "64Mi" }
+[worker.restart]
+policy = "never"
+TOML
+    reload
+    wait_for "it was killed for memory" eval '[[ $(reevectl --json runs glutton | jq -r ".[0].cause") == oom ]]'
+    wait_for "its cgroup is gone" eval '! is_active "$(unit glutton)"'
+    wait_for "the kill is counted" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
+    holds_for 12 "it counts once" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
+    # And it is not forgotten by another daemon.
+    systemctl restart reeved.service
+    wait_for "reeved is back" reeved_up
+    wait_for "the kill is still counted" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
+}
+
+test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
+    command -v prometheus >/dev/null || skip "prometheus is not installed"
+    local at rules=/usr/share/reeve/prometheus/reeve.rules.yml
+    at=$(mktemp -d)
+    promtool check rules "$rules"
+    page >"$at/page"
+    # node_* names are inherited from node_exporter, which does not pass either.
+    grep -E '^(# (HELP|TYPE) )?(reeve_|agent_|process_)' "$at/page" | promtool check metrics
+    sed -E 's/(scrape_interval|scrape_timeout): .*/\1: 2s/' /usr/share/reeve/prometheus/reeve.scrape.yml >"$at/prometheus.yml"
+    printf 'global: { evaluation_interval: 2s }\nrule_files: ["%s"]\n' "$rules" >>"$at/prometheus.yml"
+    promtool check config "$at/prometheus.yml"
+    worker doomed <<'TOML'
+[worker]
+exec = ["/bin/false"]
+[worker.restart]
+backoff = { first = "0s", base = "100ms", cap = "1s", reset_after = "5m" }
+breaker = { failures = 3, window = "60s", open = "10min" }
+TOML
+    reload
+    systemd-run --quiet --unit=test-prometheus --property=DynamicUser=no prometheus --config.file="$at/prometheus.yml" \
+        --storage.tsdb.path="$at/data" --web.listen-address=127.0.0.1:9099
+    wait_for "Prometheus has scraped" eval 'curl -sf --get --data-urlencode "query=reeve_build_info" http://127.0.0.1:9099/api/v1/query | jq -e ".data.result | length == 1"'
+    wait_for "the alert fires" eval 'curl -sf http://127.0.0.1:9099/api/v1/alerts | jq -e ".data.alerts[] | select(.labels.alertname == \"AgentFailure\" and .labels.worker == \"doomed\" and .state == \"firing\")"'
+    systemctl stop test-prometheus.service
+    rm -rf "$at"
+}

@@ -1,6 +1,7 @@
 //! Who is there: a task per replica that has a run or a socket, told of what concerns it.
 
-use super::replica::{Note, Said, Shown, Teller};
+use super::notes::{Note, Said, Shown};
+use super::replica::Teller;
 use super::settings::Settings;
 use super::socket::Shared;
 use crate::host::datagram::Buffer;

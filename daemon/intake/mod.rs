@@ -12,13 +12,14 @@
 //! loop: one must stand before its worker starts.
 
 mod desk;
+mod notes;
 mod page;
 mod replica;
 mod settings;
 mod socket;
 mod sockets;
 
-pub use replica::{Said, What};
+pub use notes::{Said, What};
 
 use crate::host::paths::Paths;
 use desk::{Desk, Order};

@@ -27,6 +27,14 @@ pub(super) fn read(url: String, timeout: Duration) -> Reading {
     })
 }
 
+/// Waits for its end; for ever where there is none.
+pub(super) async fn done(reading: Option<&mut Reading>) -> Page {
+    match reading {
+        Some(reading) => reading.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn get(url: &str) -> Result<String, String> {
     let answer = http::ask_for("GET", url, ACCEPT, PAGE_MAX).await?;
     if answer.status != 200 {

@@ -1,16 +1,15 @@
 //! One replica: its socket is read, its page is asked for, and what follows is told.
 
+use super::notes::{Note, Said, Shown, What};
 use super::page::{self, Page, Reading};
 use super::settings::Settings;
-use super::socket::{Shared, Socket};
+use super::socket::{self, Shared, Socket};
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
-use reeve_core::metrics::{Intake, Told};
+use reeve_core::ReplicaId;
+use reeve_core::metrics::Intake;
 use reeve_core::rng::Rng;
-use reeve_core::status::ReplicaStatus;
-use reeve_core::{ReplicaId, RunId};
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -20,62 +19,6 @@ use tokio::time::Instant;
 const SOON: Duration = Duration::from_secs(1);
 /// Series are shown anew no more often than this, unless a page was read or a run has ended.
 const REFRESH: Duration = Duration::from_secs(5);
-
-/// What a replica says, on its way to the loop.
-#[derive(Debug)]
-pub struct Said {
-    /// Whose.
-    pub replica: ReplicaId,
-    /// What.
-    pub what: What,
-}
-
-/// What is said.
-#[derive(Debug)]
-pub enum What {
-    /// Series to show instead of those before; they are told again within `period`.
-    Series {
-        /// They, and what was left out.
-        told: Told,
-        /// How often it is told at least.
-        period: Duration,
-    },
-    /// Values that somebody decides by have changed.
-    Values {
-        /// Of which run.
-        run: RunId,
-        /// All of them.
-        values: BTreeMap<String, f64>,
-    },
-}
-
-/// What concerns a replica.
-#[derive(Debug)]
-pub(super) enum Note {
-    Socket(OwnedFd),
-    Starting(Option<u32>),
-    Shown(Shown),
-    Settings(Box<Settings>),
-}
-
-/// What the picture shows of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shown {
-    pub(super) run: Option<RunId>,
-    /// It is up: its page can be asked for.
-    up: bool,
-    pub(super) port: Option<u16>,
-    /// By UUID, comma-separated.
-    pub(super) gpus: String,
-    cgroup: Option<String>,
-}
-
-impl Shown {
-    pub(super) fn of(status: &ReplicaStatus) -> Self {
-        let up = matches!(status.state, "ready" | "unready" | "draining" | "saving");
-        Self { run: status.run, up, port: status.port, gpus: status.gpus.join(","), cgroup: status.cgroup.clone() }
-    }
-}
 
 /// Its task.
 pub(super) struct Teller {
@@ -95,6 +38,8 @@ pub(super) struct Teller {
     /// Something has come since series, since values were told.
     fresh: (bool, bool),
     told: Instant,
+    /// Nothing was shown of this run yet.
+    first: bool,
     told_values: Instant,
     values: BTreeMap<String, f64>,
 }
@@ -134,6 +79,7 @@ impl Teller {
             failing: false,
             fresh: (false, false),
             told: now,
+            first: true,
             told_values: now,
             values: BTreeMap::new(),
         }
@@ -148,10 +94,10 @@ impl Teller {
             let woken = tokio::select! {
                 biased;
                 note = notes.recv() => Woken::Note(note),
-                page = reading(self.reading.as_mut()) => Woken::Page(page),
+                page = page::done(self.reading.as_mut()) => Woken::Page(page),
                 () = until(due) => Woken::Due,
                 () = until(next) => Woken::Read,
-                () = datagrams(self.socket.as_ref()) => Woken::Datagrams,
+                () = socket::any(self.socket.as_ref()) => Woken::Datagrams,
             };
             match woken {
                 Woken::Note(Some(note)) => self.note(note),
@@ -201,6 +147,7 @@ impl Teller {
                 self.intake.begin(now);
             }
             self.tell_series();
+            self.first = true;
         }
         if before.up != self.shown.up || before.port != self.shown.port || before.run != self.shown.run {
             self.plan_reading(before.run != self.shown.run);
@@ -273,7 +220,7 @@ impl Teller {
     /// When something is to be told.
     fn due(&self) -> Option<Instant> {
         let beat = self.intake.speaks().then(|| self.told + self.period());
-        let series = self.fresh.0.then(|| self.told + REFRESH);
+        let series = self.fresh.0.then(|| self.told + self.refresh());
         let values = (self.fresh.1 && self.shown.run.is_some()).then(|| self.told_values + SOON);
         beat.into_iter().chain(series).chain(values).min()
     }
@@ -283,9 +230,14 @@ impl Teller {
         if self.fresh.1 && now >= self.told_values + SOON {
             self.tell_values();
         }
-        if now >= self.told + if self.fresh.0 { REFRESH } else { self.period() } {
+        if now >= self.told + if self.fresh.0 { self.refresh() } else { self.period() } {
             self.tell_series();
         }
+    }
+
+    /// The first thing a run says is shown at once.
+    fn refresh(&self) -> Duration {
+        if self.first { SOON } else { REFRESH }
     }
 
     /// A page that is no longer true is noticed as soon as the next one fails.
@@ -298,6 +250,7 @@ impl Teller {
         if !self.intake.speaks() {
             return;
         }
+        self.first = false;
         let now = Clock::now().mono;
         if self.intake.wants_cpu()
             && let Some(used) = self.shown.cgroup.as_deref().and_then(cpu_seconds)
@@ -331,20 +284,6 @@ fn cpu_seconds(cgroup: &str) -> Option<f64> {
     let text = std::fs::read_to_string(Path::new(cgroup).join("cpu.stat")).ok()?;
     let micros = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
     micros.trim().parse::<f64>().ok().map(|micros| micros / 1e6)
-}
-
-async fn reading(reading: Option<&mut Reading>) -> Page {
-    match reading {
-        Some(reading) => reading.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn datagrams(socket: Option<&Socket>) {
-    match socket {
-        Some(socket) => socket.wait().await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn until(at: Option<Instant>) {

@@ -1,6 +1,6 @@
 //! From a definition to how one replica's numbers are kept.
 
-use super::replica::Shown;
+use super::notes::Shown;
 use crate::host::paths::Paths;
 use reeve_core::ReplicaId;
 use reeve_core::config::{Config, TemplateValues, Until, expand};

@@ -93,3 +93,11 @@ impl Socket {
         most
     }
 }
+
+/// Waits for something to read; for ever where there is no socket.
+pub(super) async fn any(socket: Option<&Socket>) {
+    match socket {
+        Some(socket) => socket.wait().await,
+        None => std::future::pending().await,
+    }
+}

@@ -47,8 +47,7 @@ fn met_08_a_page_is_found_by_template() {
         assert_eq!(loaded.diagnostics, []);
         let config = loaded.config.unwrap();
         let settings = settings::Settings::of(&config, &replica(2)).unwrap();
-        let mut shown = replica::Shown::default();
-        shown.port = Some(4711);
+        let shown = notes::Shown { port: Some(4711), ..notes::Shown::default() };
         settings.url(&replica(2), &shown, &Paths::new(std::path::Path::new("/")))
     };
     let plain = page("http://127.0.0.1:{port}/metrics?who={worker}-{replica}");

@@ -344,7 +344,12 @@ class Story:
 
     def show_numbers(self):
         """What the agents say of themselves, as Prometheus reads it."""
-        lines = [line for line in page(self.node.root) if line.startswith(("task_throughput{", "queue_depth{"))]
+        names = ("task_throughput{", "queue_depth{")
+        until = time.monotonic() + 5
+        lines = []
+        while not all(any(line.startswith(name) for line in lines) for name in names) and time.monotonic() < until:
+            time.sleep(0.1)
+            lines = [line for line in page(self.node.root) if line.startswith(names)]
         if lines:
             print("\n" + self.screen.paint("1", "$ curl --unix-socket run/reeve/metrics.sock http://local/metrics"))
             print("\n".join(lines), flush=True)

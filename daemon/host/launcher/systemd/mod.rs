@@ -18,6 +18,7 @@ mod credentials;
 mod engine;
 mod failure;
 mod finish;
+mod multiprocess;
 mod ops;
 mod render;
 pub mod sandbox;

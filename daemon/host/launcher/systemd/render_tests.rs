@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
+use reeve_core::effect::MULTIPROCESS_FOLDER;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

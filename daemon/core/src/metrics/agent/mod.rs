@@ -29,7 +29,7 @@ use window::Growth;
 const MINUTE: Duration = Duration::from_secs(60);
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// Sooner after its beginning a rate says more about chance than about the worker.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(2);
 /// Fewer requests make no rate of errors (MET-07).
 const REQUESTS: f64 = 10.0;
 

@@ -1,7 +1,7 @@
 //! The real programs on fake cards: a worker gets its card, a hanging NVML holds up nobody, letting go outlives the
 //! daemon.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "fake-nvml/harness.rs"]
 mod harness;

@@ -369,7 +369,6 @@ fn picture() -> Snapshot {
         },
         workers: workers.into_iter().map(|w| (w.name.clone(), Arc::new(w))).collect(),
         operations: vec![],
-        gpus: Default::default(),
     }
 }
 

@@ -113,8 +113,6 @@ impl Bench {
             stop_timeout: Duration::from_secs(30),
             watchdog: None,
             sandbox: BTreeMap::new(),
-            gpus: Vec::new(),
-            devices: Vec::new(),
             digest: format!("{exec:?}"),
         }
     }

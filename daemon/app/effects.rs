@@ -196,7 +196,7 @@ impl App {
 }
 
 /// What goes into a replica's log; anything else comes back as it is.
-#[expect(clippy::result_large_err, reason = "it is no error: handed on at once, and a box would cost more")]
+#[expect(clippy::result_large_err, reason = "taken apart by its one caller, not carried upwards")]
 fn lasting(effect: Effect) -> Result<(ReplicaId, RunEntry), Effect> {
     match effect {
         Effect::Append(replica, entry) => Ok((replica, entry)),

@@ -5,6 +5,7 @@
 //! - [`sources`]: reading this machine for the metrics.
 //! - [`bus`]: the only door to D-Bus, for serving and for asking.
 //! - [`export`]: the scrape endpoint and the textfile, on a thread of their own.
+//! - [`intake`]: what workers say of themselves in numbers, on a thread of its own.
 //! - [`ctl`]: `reevectl`, which knows only the bus.
 
 pub mod app;
@@ -12,4 +13,5 @@ pub mod bus;
 pub mod ctl;
 pub mod export;
 pub mod host;
+pub mod intake;
 pub mod sources;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use reeve_core::event::ProbeKind;
+use reeve_core::metrics::Told;
 use reeve_core::metrics::families::{NODE_LOAD1, all};
 use reeve_core::metrics::foreign::{Foreign, Line, Part};
 use reeve_core::metrics::parse::{Dropped, Limits, parse};
@@ -104,6 +105,7 @@ fn replica(index: u32, state: &'static str, vitals: Vitals) -> Arc<ReplicaStatus
         holds: Vec::new(),
         status_text: None,
         active_tasks: up.then_some(3),
+        queue_depth: None,
         outdated: false,
         vitals,
     })
@@ -174,7 +176,8 @@ fn board() -> Board {
     own.family("vllm_requests_total", Kind::Counter).help = "Requests \"done\".".into();
     let who = [("worker", "web"), ("replica", "1"), ("role", "executor")];
     let (id, period) = ("web/1".parse().unwrap(), Duration::from_secs(15));
-    board.take_foreign(id, own.labelled(&who), Dropped { over: 2, ..Dropped::default() }, period, NOW);
+    let told = Told { foreign: own.labelled(&who), dropped: Dropped { over: 2, ..Dropped::default() } };
+    board.take_foreign(id, told, period, NOW);
     board.pinged();
     board
 }

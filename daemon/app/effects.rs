@@ -84,11 +84,12 @@ impl App {
 
     fn start(&mut self, token: StartToken, spec: Arc<RunSpec>) {
         let replica = spec.replica.clone();
-        let user = spec.user.as_deref().or_else(|| self.default_user());
+        let user = crate::host::users::uid_of(spec.user.as_deref().or_else(|| self.default_user()));
+        self.hear(&replica, true, user);
         self.specs.insert(replica.clone(), Arc::clone(&spec));
         match self.notify.bind(&replica) {
             Ok(path) => {
-                self.notify.set_user(&replica, crate::host::users::uid_of(user));
+                self.notify.set_user(&replica, user);
                 // What still waits there was said by an earlier run.
                 self.notify.discard(&replica);
                 self.launcher.start(token, spec, Some(path));
@@ -108,6 +109,7 @@ impl App {
     fn forget(&mut self, replica: &ReplicaId) {
         self.launcher.forget(replica);
         self.notify.remove(replica);
+        self.unhear(replica);
         self.ports.release(replica);
         self.specs.remove(replica);
     }

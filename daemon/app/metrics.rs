@@ -5,13 +5,15 @@ use super::run::App;
 use crate::export::{Export, Settings, View};
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
+use crate::intake::{Intake, Said, What};
 use crate::sources::{self, Sources, SourcesConfig, WorkersHandle};
-use reeve_core::config::{Merged, Metrics, explain};
+use reeve_core::config::{Config, Merged, Metrics, explain};
 use reeve_core::metrics::{Caps, Report};
-use reeve_core::{Core, Event, ExitRecord};
+use reeve_core::{Core, Event, ExitRecord, ReplicaId, Snapshot};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
 
 /// `FileDescriptorName=` of the endpoint's socket unit.
 const SOCKET_NAME: &str = "metrics";
@@ -71,6 +73,56 @@ impl App {
         self.exposition.send_replace(self.board.exposition());
     }
 
+    /// Takes what a replica says of itself.
+    pub(super) fn said(&mut self, said: Said) {
+        if self.core.state_of(&said.replica).is_none() {
+            // It was forgotten while this was on its way.
+            return;
+        }
+        match said.what {
+            What::Series { told, period } => {
+                self.board.take_foreign(said.replica, told, period, Clock::now());
+                self.unshown = true;
+            }
+            What::Values { run, values } => {
+                self.turn(Event::WorkerValues { replica: said.replica, run, values });
+            }
+        }
+    }
+
+    /// Shows what has come together in a turn.
+    pub(super) fn show_series(&mut self) {
+        if std::mem::take(&mut self.unshown) {
+            self.exposition.send_replace(self.board.exposition());
+        }
+    }
+
+    /// A replica is about to be started, or runs already.
+    pub(super) fn hear(&mut self, replica: &ReplicaId, starting: bool, user: Option<u32>) {
+        let statsd = self.core.config().workers.get(&replica.worker).is_some_and(|w| w.metrics.statsd);
+        match &mut self.intake {
+            Some(intake) if starting => intake.starting(replica, statsd, user),
+            Some(intake) => intake.adopt(replica, statsd),
+            None => {}
+        }
+    }
+
+    /// A replica is no longer ours, and neither is what it said.
+    pub(super) fn unhear(&mut self, replica: &ReplicaId) {
+        if let Some(intake) = &mut self.intake {
+            intake.forget(replica);
+        }
+        self.board.forget_foreign(|id| id != replica);
+        self.unshown = true;
+    }
+
+    /// Another configuration is about to take effect. Told before, so that a worker that it starts is known.
+    pub(super) fn hear_of(&self, config: &Arc<Config>) {
+        if let Some(intake) = &self.intake {
+            intake.configure(Arc::clone(config));
+        }
+    }
+
     /// The configuration has changed.
     pub(super) fn metrics_settings(&mut self) {
         let released = self.core.gpus_released();
@@ -86,7 +138,7 @@ impl App {
 
 /// How many series are kept.
 pub(super) fn caps(metrics: &Metrics) -> Caps {
-    Caps { node: metrics.max_series as usize, worker: metrics.max_worker_series as usize }
+    Caps { node: metrics.max_series as usize }
 }
 
 /// Starts the endpoint. `handed` are descriptors from the service manager that nobody else wanted.
@@ -106,6 +158,26 @@ pub(super) fn start(
             let problem = Some(format!("the endpoint's thread cannot be made: {error}"));
             // The inbox is there: the loop has not begun.
             let _ = events.send(Event::ComponentHealth { component: "metrics", problem });
+            None
+        }
+    }
+}
+
+/// Starts to hear what workers say.
+pub(super) fn listen(
+    core: &Core,
+    paths: &Paths,
+    pictures: watch::Receiver<Arc<Snapshot>>,
+    said: mpsc::UnboundedSender<Said>,
+    seed: u64,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Option<Intake> {
+    match Intake::start(paths, Arc::clone(core.config()), pictures, said, seed) {
+        Ok(intake) => Some(intake),
+        Err(error) => {
+            let problem = Some(format!("the thread that hears workers cannot be made: {error}"));
+            // The inbox is there: the loop has not begun.
+            let _ = events.send(Event::ComponentHealth { component: "intake", problem });
             None
         }
     }

@@ -16,6 +16,7 @@ use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::sd::Sd;
 use crate::host::store::{Store, SyncDone};
+use crate::intake::{Intake, Said};
 use reeve_core::config::Merged;
 use reeve_core::metrics::{Board, Exposition, Report};
 use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, RunSpec, Snapshot};
@@ -43,6 +44,7 @@ pub(super) struct Inbox {
     pub tails: mpsc::UnboundedReceiver<(ReplicaId, RunId, Vec<String>)>,
     pub synced: mpsc::UnboundedReceiver<SyncDone>,
     pub reports: mpsc::UnboundedReceiver<Report>,
+    pub said: mpsc::UnboundedReceiver<Said>,
     pub terminate: Signal,
     pub interrupt: Signal,
     pub hangup: Signal,
@@ -80,6 +82,10 @@ pub(super) struct App {
     pub gpus: super::gpu::Gpus,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,
+    /// Hears what workers say of themselves; absent when it has no thread.
+    pub intake: Option<Intake>,
+    /// The board knows more than is shown.
+    pub unshown: bool,
     pub stale: bool,
     pub pictured: Instant,
     /// What the disk did not take is tried again then.
@@ -100,6 +106,7 @@ enum Woken {
     Disk,
     Synced(SyncDone),
     Report(Report),
+    Said(Said),
     Watchdog,
     Terminate,
     Hangup,
@@ -121,6 +128,7 @@ impl App {
             }
             self.take(woken);
             self.drain(&mut inbox);
+            self.show_series();
             self.picture_if_due();
             self.say_ready(false);
             // The watchdog is fed here and nowhere else: only by a turn that has been completed.
@@ -159,6 +167,7 @@ impl App {
             () = until(disk) => Woken::Disk,
             Some(done) = inbox.synced.recv() => Woken::Synced(done),
             Some(report) = inbox.reports.recv() => Woken::Report(report),
+            Some(said) = inbox.said.recv() => Woken::Said(said),
             () = until(ping) => Woken::Watchdog,
             () = until(self.ready_by) => Woken::Picture,
         }
@@ -175,6 +184,7 @@ impl App {
             Woken::Disk => self.disk(),
             Woken::Synced(done) => self.synced(done),
             Woken::Report(report) => self.reported(report),
+            Woken::Said(said) => self.said(said),
             Woken::Terminate => {
                 self.sd.stopping();
                 let stop_workers = !self.launcher.survives();
@@ -195,6 +205,8 @@ impl App {
                 self.request(request);
             } else if let Ok((replica, run, lines)) = inbox.tails.try_recv() {
                 self.keep_tail(&replica, run, lines);
+            } else if let Ok(said) = inbox.said.try_recv() {
+                self.said(said);
             } else {
                 return;
             }
@@ -211,6 +223,11 @@ impl App {
             // socket all the same.
             tracing::warn!(replica = %found.replica, %error, "a notify socket could not be bound again");
         }
+        if let Event::Launcher(LauncherEvent::Found(found)) = &event
+            && found.ended.is_none()
+        {
+            self.hear(&found.replica.clone(), false, None);
+        }
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
             let effects = self.core.handle(event, Clock::now());
@@ -220,6 +237,9 @@ impl App {
         if listed {
             // Sockets of replicas that nobody has asked for by now belong to nobody.
             self.notify.sweep();
+            if let Some(intake) = &mut self.intake {
+                intake.sweep();
+            }
             self.say_ready(true);
         }
     }
@@ -258,7 +278,9 @@ impl App {
         let result = match loaded.config {
             Some(config) if errors.is_empty() => {
                 self.merged = loaded.merged;
-                self.turn(Event::Reloaded(Arc::new(config)));
+                let config = Arc::new(config);
+                self.hear_of(&config);
+                self.turn(Event::Reloaded(config));
                 self.metrics_settings();
                 self.picture();
                 Ok(self.snapshot.borrow().node.config_generation)

@@ -143,6 +143,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let facts = config_files::host_facts();
     let site = Site {
         runtime_root: paths.run.join("workers").to_string_lossy().into_owned(),
+        statsd_root: paths.statsd_folder().to_string_lossy().into_owned(),
         launcher: launcher.0.name().to_owned(),
         has_units: launcher.0.survives(),
         cpus: facts.cpus,
@@ -160,6 +161,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let cards = config.gpu.clone();
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
+    let (said, said_inbox) = mpsc::unbounded_channel();
+    let intake = super::metrics::listen(&core, &paths, pictures.clone(), said, seed(), &events);
     let board = Board::new(super::metrics::caps(&metrics));
     let (exposition, samples) = watch::channel(board.exposition());
     let gpus = Gpus::start(cards, core.gpus_released(), reports.clone(), events.clone(), pictures.clone());
@@ -201,6 +204,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         measuring,
         gpus,
         export,
+        intake,
+        unshown: false,
         stale: true,
         pictured: Instant::now(),
         retry_at: None,
@@ -217,6 +222,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         tails: tail_inbox,
         synced: synced_inbox,
         reports: report_inbox,
+        said: said_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,

@@ -216,6 +216,7 @@ fn replica(status: &ReplicaStatus) -> Dict<'_> {
         .maybe("port", status.port.map(Val::Port))
         .with("gpus", Val::texts(&status.gpus))
         .maybe("active_tasks", status.active_tasks.map(Val::Long))
+        .maybe("queue_depth", status.queue_depth.map(Val::Long))
         .with("holds", Val::texts(&status.holds))
         .with("outdated", Val::Bool(status.outdated))
 }

@@ -4,6 +4,8 @@ pub mod cgroup;
 pub mod clock;
 pub mod config_files;
 pub mod console;
+pub mod datagram;
+pub mod http;
 pub mod journal;
 pub mod launcher;
 pub mod localtime;

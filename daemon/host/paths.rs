@@ -40,6 +40,16 @@ impl Paths {
         self.run.join("notify").join(replica.file_name())
     }
 
+    /// Folder of the replicas' DogStatsD sockets.
+    pub fn statsd_folder(&self) -> PathBuf {
+        self.run.join("metrics")
+    }
+
+    /// The replica's DogStatsD socket.
+    pub fn statsd_socket(&self, replica: &ReplicaId) -> PathBuf {
+        self.statsd_folder().join(replica.file_name())
+    }
+
     /// The replica's own folder (`{runtime_dir}`).
     pub fn runtime_dir(&self, replica: &ReplicaId) -> PathBuf {
         self.run.join("workers").join(replica.file_name())

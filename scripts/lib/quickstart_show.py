@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,7 @@ class Node:
     """What reevectl and the coordinator say, asked again each time."""
 
     def __init__(self, root):
+        self.root = root
         self.command = [os.path.join(root, "bin", "reevectl"), "--root", root]
         self.failing_since = None
         self.told = []
@@ -100,6 +102,18 @@ class Node:
 
     def replica(self, name):
         return next((r for n, r, _ in self.replicas() if n == name), None)
+
+
+def page(root):
+    """Lines of the node's own page; none if it cannot be had."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(2.0)
+            sock.connect(os.path.join(root, "run/reeve/metrics.sock"))
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: local\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: sock.recv(65536), b"")).decode().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def tasks():
@@ -231,6 +245,7 @@ class Story:
         self.watch(self.all_done, self.limit - time.monotonic(), "not all files were done in time")
         self.check()
         self.show_runs(victim)
+        self.show_numbers()
 
     def watch(self, condition, seconds, reason):
         """Shows what is going on until `condition(replicas, work)` answers something, and returns that."""
@@ -326,6 +341,13 @@ class Story:
         words = ["--color", "always" if self.screen.colour else "never", "--no-pager", "runs", victim]
         print("\n" + self.screen.paint("1", "$ reevectl runs " + victim))
         print(self.node.ask(*words).rstrip("\n"), flush=True)
+
+    def show_numbers(self):
+        """What the agents say of themselves, as Prometheus reads it."""
+        lines = [line for line in page(self.node.root) if line.startswith(("task_throughput{", "queue_depth{"))]
+        if lines:
+            print("\n" + self.screen.paint("1", "$ curl --unix-socket run/reeve/metrics.sock http://local/metrics"))
+            print("\n".join(lines), flush=True)
 
     @staticmethod
     def evidence(replicas):

@@ -327,6 +327,7 @@ pub fn replica(worker: &str, index: u32) -> ReplicaStatus {
         holds: vec![],
         status_text: Some("serving".into()),
         active_tasks: Some(4),
+        queue_depth: Some(9),
         outdated: false,
         vitals: Default::default(),
     }

@@ -415,6 +415,19 @@ class Kit(Folder):
         with open(self.path("f"), "rb") as file:
             self.assertEqual(file.read(), b"two")
 
+    def test_numbers_go_to_the_socket_or_nowhere(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.bind(self.path("statsd"))
+            listener.settimeout(5)
+            statsd = agentkit.Statsd({"STATSD_SOCKET": self.path("statsd")})
+            self.addCleanup(statsd.close)
+            statsd.send("a:1|c", "b:2|ms")
+            self.assertEqual(listener.recv(100), b"a:1|c\nb:2|ms")
+        for environ in ({}, {"STATSD_SOCKET": self.path("nobody")}):
+            statsd = agentkit.Statsd(environ)
+            self.addCleanup(statsd.close)
+            statsd.send("a:1|c")
+
 
 class System(Folder):
     """Coordinator and executors as real processes under a supervisor of a few lines."""

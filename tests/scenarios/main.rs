@@ -12,7 +12,7 @@
 //! | `exit WHO HOW…`, `exit-all WORKER HOW…` | runs end: `code 1`, `signal 9`, `oom` |
 //! | `crashes WORKER SPAN HOW…`, `readies WORKER SPAN`, `ignores WORKER`, `behaves WORKER` | manners from now on |
 //! | `drained WHO`, `healthy WHO yes\|no` | what hooks and probes answer |
-//! | `notify WHO KEY=VALUE…`, `start-fails TEXT`, `start-works` | what workers and the launcher say |
+//! | `notify WHO KEY=VALUE…`, `tells WHO NAME=NUMBER…` (its metrics), `start-fails TEXT`, `start-works` | what workers and the launcher say |
 //! | `freeze-fails TEXT` | the launcher refuses to freeze |
 //! | `gpus NODE…`, `gpu N lost\|remap-failure\|xid X\|well`, `look` | cards by the CPU nodes they hang on; how one is; a look |
 //! | `leaves WHO`, `undead yes\|no` | the next end of its run leaves something on its cards; whether that can be killed |

@@ -253,6 +253,13 @@ impl Stage {
         self.event(Event::Launcher(LauncherEvent::Notified { replica, message }));
     }
 
+    /// Its metrics have changed.
+    pub fn tells(&mut self, replica: ReplicaId, values: BTreeMap<String, f64>) {
+        if let Some(run) = self.live.get(&replica).map(|life| life.run) {
+            self.event(Event::WorkerValues { replica, run, values });
+        }
+    }
+
     pub fn replicas_alive(&self, worker: &WorkerName) -> Vec<ReplicaId> {
         self.live.keys().filter(|id| id.worker == *worker).cloned().collect()
     }

@@ -51,6 +51,11 @@ pub fn perform(stage: &mut Stage, line: &str, body: &str) -> Result<String, Stri
         ["notify", who, said @ ..] => {
             stage.notify(replica(who)?, notification(said)?);
         }
+        ["tells", who, said @ ..] => {
+            let pair = |text: &&str| text.split_once('=').and_then(|(n, v)| Some((n.to_owned(), v.parse().ok()?)));
+            let values: Option<BTreeMap<String, f64>> = said.iter().map(pair).collect();
+            stage.tells(replica(who)?, values.ok_or("expected name=number")?);
+        }
         ["start-fails", text @ ..] => stage.start_fails = Some(text.join(" ")),
         ["gpus", numbers @ ..] => {
             // One CPU node each, as written.

@@ -38,7 +38,7 @@ fn worker(name: &str, replicas: u32, order: i32) -> Arc<Worker> {
         drain: None,
         stop: Stop { signal: 15, timeout: s(30) },
         max_unavailable: 1,
-        scrape: None,
+        metrics: Default::default(),
         sandbox: BTreeMap::new(),
         gpu_profile: None,
         wants_port: false,

@@ -60,6 +60,7 @@ fn status(worker: &WorkerName, living: &Living<'_>) -> ReplicaStatus {
         holds: Vec::new(),
         status_text: None,
         active_tasks: None,
+        queue_depth: None,
         outdated: false,
         vitals: Vitals::default(),
     }

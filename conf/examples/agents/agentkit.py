@@ -1,6 +1,7 @@
 """What every agent of this example leans on, in the standard library alone.
 
     Notifier    tells the supervisor how we are (sd_notify on $NOTIFY_SOCKET)
+    Statsd      sends numbers (DogStatsD on $STATSD_SOCKET)
     Signals     turns signals into flags, and wakes the loop
     Server      a small HTTP server on TCP and unix sockets, one turn at a time
     call()      one HTTP request to a unix socket
@@ -100,6 +101,29 @@ class Notifier:
         self.told_progress = fields.get("X_REEVE_PROGRESS", self.told_progress)
         self.told_status = fields.get("STATUS", self.told_status)
         self.send(**fields)
+
+
+class Statsd:
+    """DogStatsD datagrams, `name:value|type|#tag:value`. Silent when nobody listens; never blocks and never fails."""
+
+    def __init__(self, environ=os.environ):
+        self.address = environ.get("STATSD_SOCKET", "")
+        self.socket = None
+
+    def send(self, *lines):
+        if not self.address:
+            return
+        try:
+            if self.socket is None:
+                self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+                self.socket.setblocking(False)
+            self.socket.sendto("\n".join(lines).encode(), self.address)
+        except OSError:
+            pass  # numbers are worth less than the work
+
+    def close(self):
+        if self.socket is not None:
+            self.socket.close()
 
 
 class Signals:

@@ -15,7 +15,8 @@ pub(super) const WORKERS: Interface = Interface {
             &[arg("workers", "a(sosuusua{sv})")],
             "Name, path, team, ready, wanted, state, restarts, more. `more` holds role, health, reason, since_usec, order,\n\
             depends_on, digest, memory, and `replicas`: aa{sv} of index, state, ready, health, pid, run, unit, since,\n\
-            restarts, last_exit, reason, next_start, status, port, active_tasks, holds, outdated; what is absent is left out.",
+            restarts, last_exit, reason, next_start, status, port, active_tasks, queue_depth, holds, outdated; what is\n\
+            absent is left out.",
         ),
         method("GetWorker", Verb::GetWorker, READ, TARGETED, &[arg("worker", "o")], "The object of a target.")
             .errors(MISSING),

@@ -167,6 +167,11 @@ pub enum HookAction {
     Exec(Vec<String>),
 }
 
+/// The variable by which Python's client library is told where to keep the metrics of several processes.
+pub const MULTIPROCESS_DIR: &str = "PROMETHEUS_MULTIPROC_DIR";
+/// The folder for it below the replica's own (MET-08).
+pub const MULTIPROCESS_FOLDER: &str = "prometheus";
+
 /// All a launcher needs for one run; templates are replaced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSpec {
@@ -212,6 +217,17 @@ pub struct RunSpec {
     pub devices: Vec<String>,
     /// Names the specification: equal digests need no new unit.
     pub digest: String,
+}
+
+impl RunSpec {
+    /// Whether the run is to find an empty [`MULTIPROCESS_FOLDER`] in `runtime_dir`, its own folder. What an earlier run
+    /// has left there would make its counters jump back and forth.
+    pub fn wants_multiprocess(&self, runtime_dir: &str) -> bool {
+        let wanted = self.environment.get(MULTIPROCESS_DIR);
+        wanted.is_some_and(|path| {
+            path.strip_prefix(runtime_dir).and_then(|p| p.strip_prefix('/')) == Some(MULTIPROCESS_FOLDER)
+        })
+    }
 }
 
 /// A command was taken.

@@ -38,6 +38,16 @@ pub enum Event {
         /// `Ok(true)`: done; `Ok(false)`: not yet (only `Until`); or why it failed.
         result: Result<bool, String>,
     },
+    /// What a run says of its work in numbers has changed: all that is known of it now. Only the names that somebody
+    /// asks about come: `active_tasks`, `queue_depth`, and those of `until` (MET-08).
+    WorkerValues {
+        /// Whose.
+        replica: ReplicaId,
+        /// Which run; those of an older one are dropped.
+        run: RunId,
+        /// Sums over the series of each name. What is missing is not known.
+        values: BTreeMap<String, f64>,
+    },
     /// Answer to [`crate::Effect::AllocatePort`].
     PortAllocated {
         /// For whom.

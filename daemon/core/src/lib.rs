@@ -12,6 +12,7 @@ pub mod effect;
 mod engine;
 pub mod event;
 pub mod exit;
+pub mod glob;
 pub mod gpu;
 pub mod ids;
 pub mod limits;

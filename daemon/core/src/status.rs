@@ -132,6 +132,8 @@ pub struct ReplicaStatus {
     pub status_text: Option<String>,
     /// Work in hand, if it says so.
     pub active_tasks: Option<u64>,
+    /// Tasks that wait, if it says so (MET-08).
+    pub queue_depth: Option<u64>,
     /// The specification in force differs from the one it runs.
     pub outdated: bool,
     /// What metrics tell of it beside all that.

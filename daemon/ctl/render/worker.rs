@@ -61,7 +61,7 @@ pub fn replica(worker: &Worker, replica: &Replica, runs: &[Run], log: &str, styl
         ("Health", plain(replica.health.clone())),
         ("Port", plain(replica.port.map(|p| p.to_string()))),
         ("Memory", memory(replica.memory_current)),
-        ("Tasks", plain(replica.active_tasks.map(|n| format!("{n} in hand")))),
+        ("Tasks", plain(tasks(replica))),
         ("Restarts", plain(Some(replica.restarts.to_string()))),
         ("Last exit", replica.last_exit.as_ref().map(|e| last_exit(e, style))),
         ("Next start", next),
@@ -69,6 +69,14 @@ pub fn replica(worker: &Worker, replica: &Replica, runs: &[Run], log: &str, styl
         ("Holds", holds(&replica.holds, replica.reason.as_deref())),
     ];
     title + &fields(&entries, style) + &history(runs, log, style)
+}
+
+/// `2 in hand, 40 waiting`.
+fn tasks(replica: &Replica) -> Option<String> {
+    let hand = replica.active_tasks.map(|n| format!("{n} in hand"));
+    let queue = replica.queue_depth.map(|n| format!("{n} waiting"));
+    let known: Vec<_> = hand.into_iter().chain(queue).collect();
+    (!known.is_empty()).then(|| known.join(", "))
 }
 
 /// `exit-code 3`, `signal SIGKILL`, `oom`.

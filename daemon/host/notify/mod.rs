@@ -1,19 +1,18 @@
 //! Readiness, watchdog and progress: one sd_notify socket per replica.
 //!
 //! Which replica speaks is told by the socket, not by the pid, so helpers and grandchildren count too; who may speak is
-//! told by the kernel's credentials (`may_speak` in `socket`). A worker that floods its socket is read slowly and its
+//! told by the kernel's credentials ([`socket::may_speak`]). A worker that floods its socket is read slowly and its
 //! messages are merged: the kernel then makes the worker wait, not us.
 
 pub mod fdstore;
 mod parse;
-mod socket;
 
+use crate::host::datagram::{self as socket, Buffer};
 use crate::host::launcher::EventSender;
 use crate::host::paths::Paths;
 use crate::host::ready;
 use parse::Message;
 use reeve_core::{LauncherEvent, Notification, ReplicaId};
-use socket::Buffer;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

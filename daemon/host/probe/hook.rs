@@ -1,7 +1,8 @@
 //! One drain step: telling the worker, asking whether it is done, saving its state.
 
 use super::exec::{self, Context, Way};
-use super::{BODY_MAX, http, metric, within};
+use super::{BODY_MAX, metric, within};
+use crate::host::http;
 use reeve_core::HookAction;
 use reeve_core::config::{Notice, Until};
 use std::time::Duration;

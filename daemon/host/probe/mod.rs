@@ -6,9 +6,9 @@
 
 pub mod exec;
 mod hook;
-mod http;
 mod metric;
 
+use crate::host::http;
 use exec::{Context, Way};
 use reeve_core::config::Check;
 use reeve_core::{Event, HookAction, HookKind, ProbeKind, ReplicaId, RunId};

@@ -32,6 +32,25 @@ pub(super) fn http(url: &str) -> Result<Address, String> {
     split(authority, Some(80)).ok_or_else(|| format!("expected {expected}, found {url:?}"))
 }
 
+/// What may stand in `[worker.metrics] scrape`.
+pub(super) const SCRAPE: &str =
+    "a URL such as \"http://127.0.0.1:{port}/metrics\" or \"unix:{runtime_dir}/metrics.sock:/metrics\"";
+
+/// Where a page of metrics is read: [`http`], or `unix:/PATH[:/PAGE]`; `None`: a socket, which has no port.
+pub(super) fn scrape(text: &str) -> Result<Option<Address>, String> {
+    let Some(rest) = text.strip_prefix("unix:") else {
+        return http(text).map(Some);
+    };
+    let (path, page) = rest.split_once(":/").unwrap_or((rest, ""));
+    let plain = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let rooted = path.starts_with('/') || path.starts_with("{runtime_dir}/");
+    if rooted && !path.ends_with('/') && !path.split('/').any(|part| part == "..") && plain(path) && plain(page) {
+        Ok(None)
+    } else {
+        Err(format!("expected {SCRAPE}, found {text:?}"))
+    }
+}
+
 /// Reads `host:port`; the port may be `{port}`.
 pub(super) fn tcp(text: &str) -> Result<Address, String> {
     split(text, None).ok_or_else(|| format!(r#"expected host and port such as "127.0.0.1:{{port}}", found {text:?}"#))

@@ -37,6 +37,12 @@ impl Worker {
             digest.field("gpu_profile", [profile]);
         }
         digest.field("watchdog", self.watchdog().map(micros));
+        // What is given to a run by default is no part of it, so that its name stays as it was.
+        for (name, given) in [("statsd", self.metrics.statsd), ("multiprocess", self.metrics.multiprocess)] {
+            if !given {
+                digest.field(name, ["off"]);
+            }
+        }
         format!("{:016x}", digest.0)
     }
 

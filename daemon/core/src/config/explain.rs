@@ -51,7 +51,7 @@ fn exact(path: &[&str]) -> Option<&'static Key> {
     [SourceKind::Node, SourceKind::Worker(String::new())].iter().find_map(|kind| {
         (1..=path.len()).rev().find_map(|n| match schema::lookup(schema::keys(kind), path.get(..n)?) {
             Place::Key(row) => {
-                let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives);
+                let open = matches!(row.kind, Kind::Map { .. } | Kind::Directives | Kind::Bounds);
                 (n == path.len() || (open && n + 1 == path.len())).then_some(row)
             }
             Place::Section | Place::Unknown => None,

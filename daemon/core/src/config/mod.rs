@@ -14,6 +14,7 @@ mod check;
 mod digest;
 mod explain;
 mod fragment;
+mod intake;
 mod merge;
 mod schema;
 mod show;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use explain::{explain, nearest_key};
 pub use fragment::{Item, Origin, Table, Value};
+pub use intake::{LABELS as METRIC_LABELS, WorkerMetrics};
 pub use merge::{Document, Merged};
 pub use schema::{Key, Kind, schema};
 pub use show::{diff, show};

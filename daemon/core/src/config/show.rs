@@ -138,7 +138,7 @@ fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
         out.push(Row { section: section.to_owned(), name: toml_key(name), value, origin: origin.cloned() });
     };
     match (document.find(path), key.kind) {
-        (Some(item), Kind::Map { .. } | Kind::Directives) => {
+        (Some(item), Kind::Map { .. } | Kind::Directives | Kind::Bounds) => {
             if let Value::Table(table) = &item.value {
                 for (name, item) in table.iter() {
                     push(&dotted(path), name, literal(&item.value), Some(&item.at));
@@ -151,7 +151,7 @@ fn leaf(document: &Document, key: &Key, path: &[&str], out: &mut Vec<Row>) {
             }
         }
         (Some(item), _) => push(&section, name, literal(&item.value), Some(&item.at)),
-        (None, Kind::Map { .. } | Kind::Directives) => {}
+        (None, Kind::Map { .. } | Kind::Directives | Kind::Bounds) => {}
         (None, _) => {
             let default = default_literal(key);
             if !default.is_empty() {

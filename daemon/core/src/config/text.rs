@@ -104,6 +104,21 @@ pub(super) fn metric(text: &str) -> Result<(), String> {
     unless(ok, "a metric name such as \"active_tasks\"", text)
 }
 
+/// The name of a metric, `*` and `?` standing for letters.
+pub(super) fn metric_glob(text: &str) -> Result<(), String> {
+    unless(made_of(text, "_:*?"), "a metric name such as \"queue_depth\" or \"vllm:*\"", text)
+}
+
+/// The name of a label of a metric. Who the worker is, is ours to say; `le` and `quantile` have a meaning of their own.
+pub(super) fn metric_label(text: &str) -> Result<(), String> {
+    const OURS: &[&str] = &["worker", "replica", "role", "le", "quantile"];
+    if OURS.contains(&text) {
+        return Err(format!("the label {text} is set by Reeve; take it out"));
+    }
+    let ok = made_of(text, "_") && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.starts_with("__");
+    unless(ok, "a label name such as \"outcome\"", text)
+}
+
 /// The name of an environment variable that is not Reeve's own to set.
 pub(super) fn variable(text: &str) -> Result<(), String> {
     const OURS: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "INVOCATION_ID"];

@@ -25,6 +25,7 @@ pub(super) enum Typed {
     List(Vec<String>),
     Map(BTreeMap<String, String>),
     Directives(BTreeMap<String, Vec<String>>),
+    Bounds(BTreeMap<String, Vec<f64>>),
 }
 
 /// What is wrong with a value, and where; `below` is the part of the key under the value's own.
@@ -88,6 +89,7 @@ pub(super) fn read(key: &Key, item: &Item) -> Result<Typed, Vec<Fault>> {
         (Kind::List { check, .. }, Value::List(items)) => list(key, check, items),
         (Kind::Map { key: name, value, .. }, Value::Table(table)) => map(key, name, value, table),
         (Kind::Directives, Value::Table(table)) => directives(table),
+        (Kind::Bounds, Value::Table(table)) => bounds(table),
         _ => wrong(""),
     }
 }
@@ -245,4 +247,42 @@ fn directives(table: &Table) -> Result<Typed, Vec<Fault>> {
         }
     }
     if faults.is_empty() { Ok(Typed::Directives(map)) } else { Err(faults) }
+}
+
+/// Most bounds of one histogram: each is a series.
+const BOUNDS_MAX: usize = 64;
+
+fn bounds(table: &Table) -> Result<Typed, Vec<Fault>> {
+    let mut map = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (name, item) in table.iter() {
+        let mut refuse = |at: &Origin, text: String| {
+            faults.push(Fault { at: at.clone(), below: Some(name.to_owned()), text });
+        };
+        if let Err(text) = super::text::metric(name) {
+            refuse(&item.key, text);
+            continue;
+        }
+        let expected = format!("expected 1 to {BOUNDS_MAX} ascending numbers such as [0.1, 1, 10]");
+        let numbers: Option<Vec<f64>> = match &item.value {
+            Value::List(items) => items.iter().map(|item| number(&item.value)).collect(),
+            _ => None,
+        };
+        match numbers {
+            Some(all) if (1..=BOUNDS_MAX).contains(&all.len()) && all.windows(2).all(|pair| pair[0] < pair[1]) => {
+                map.insert(name.to_owned(), all);
+            }
+            Some(_) => refuse(&item.at, expected),
+            None => refuse(&item.at, format!("{expected}, found {}", item.value.describe())),
+        }
+    }
+    if faults.is_empty() { Ok(Typed::Bounds(map)) } else { Err(faults) }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number).filter(|number| number.is_finite()),
+        _ => None,
+    }
 }

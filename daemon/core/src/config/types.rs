@@ -2,6 +2,7 @@
 //!
 //! Made only by [`super::validate`]; the keys, their defaults and units stand in `reeve.toml(5)`.
 
+use super::intake::WorkerMetrics;
 use crate::ids::{TeamName, WorkerName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -220,8 +221,8 @@ pub struct Worker {
     pub stop: Stop,
     /// Replicas that may be down at once in a rolling change, ≥ 1.
     pub max_unavailable: u32,
-    /// `[worker.metrics] scrape`.
-    pub scrape: Option<String>,
+    /// `[worker.metrics]`: what it says of itself.
+    pub metrics: WorkerMetrics,
     /// systemd sandbox keys, over the defaults.
     pub sandbox: BTreeMap<String, Vec<String>>,
     /// Whether `{port}` stands anywhere in the definition.

@@ -158,6 +158,7 @@ impl Core {
             isolated: false,
             status_text: None,
             active_tasks: None,
+            values: std::collections::BTreeMap::new(),
             retry_at: None,
             doom: Doom::None,
             doom_reason: String::new(),

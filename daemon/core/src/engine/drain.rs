@@ -52,11 +52,11 @@ impl Core {
         let action = match &drain.notice {
             DrainNotice::Signal(signal) => {
                 self.emit(Effect::Signal { replica: id.clone(), run, signal: *signal, whole: false });
-                self.timers.set(id, Timer::DrainPoll, now);
+                self.timers.set(id, Timer::DrainPoll, self.first_look(id));
                 return;
             }
             DrainNotice::None => {
-                self.timers.set(id, Timer::DrainPoll, now);
+                self.timers.set(id, Timer::DrainPoll, self.first_look(id));
                 return;
             }
             DrainNotice::Http(method, url) => DrainNotice::Http(method.clone(), expand(url)),
@@ -86,10 +86,38 @@ impl Core {
             // Its end is reported by the launcher.
             Some(Until::Exit) => return,
             Some(Until::Exec(argv)) => Until::Exec(spec::expand_all(argv, &values)),
+            Some(Until::Metric { name, equals }) if def.metrics.scrape.is_none() => {
+                self.drain_told(id, name, *equals);
+                return;
+            }
             Some(metric @ Until::Metric { .. }) => metric.clone(),
         };
-        let scrape = def.scrape.as_ref().map(|url| crate::config::expand(url, &values));
+        let scrape = def.metrics.scrape.as_ref().map(|url| crate::config::expand(url, &values));
         self.hook(id, run, HookKind::Until, HookAction::Until { until, scrape }, LOOK);
+    }
+
+    /// Without a page to read, what the run has said last by itself counts.
+    fn drain_told(&mut self, id: &ReplicaId, name: &str, equals: f64) {
+        let said = self.replicas.get(id).and_then(|r| r.live.as_ref()).and_then(|live| live.values.get(name).copied());
+        match said {
+            Some(value) if (value - equals).abs() < 1e-9 => {
+                self.transition(id, Input::DrainDone, "its work is done");
+                return;
+            }
+            Some(value) => self.set_state_reason(id, format!("draining; {name} is {value}")),
+            None => self.set_state_reason(id, format!("draining; it has not said {name}")),
+        }
+        self.timers.set(id, Timer::DrainPoll, self.after(POLL));
+    }
+
+    /// When to look first. What it says by itself may be from before it was told: it is given a moment to say more.
+    fn first_look(&self, id: &ReplicaId) -> crate::time::Mono {
+        let def = self.replicas.get(id).and_then(|r| r.def.as_ref());
+        let told = def.is_some_and(|def| {
+            let until = def.drain.as_ref().map(|d| &d.until);
+            matches!(until, Some(Until::Metric { .. })) && def.metrics.scrape.is_none()
+        });
+        if told { self.after(POLL) } else { self.now.mono }
     }
 
     /// A drain step has ended.
@@ -102,7 +130,7 @@ impl Core {
                 if let Err(why) = result {
                     self.notice(Kind::DrainTimeout, id, format!("it could not be told to drain: {why}"));
                 }
-                self.timers.set(id, Timer::DrainPoll, self.now.mono);
+                self.timers.set(id, Timer::DrainPoll, self.first_look(id));
             }
             (HookKind::Until, State::Draining) => match result {
                 Ok(true) => {

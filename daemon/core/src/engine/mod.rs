@@ -58,6 +58,8 @@ use waiting::Waiting;
 pub struct Site {
     /// Folder under which each replica has its own (`{runtime_dir}` is `<this>/<worker>-<n>`).
     pub runtime_root: String,
+    /// Folder of the DogStatsD sockets, `<this>/<worker>-<n>`; empty: there are none.
+    pub statsd_root: String,
     /// `systemd` or `direct`.
     pub launcher: String,
     /// Whether runs have units of their own.
@@ -202,6 +204,7 @@ impl Core {
             Event::Launcher(event) => self.launcher_event(event),
             Event::Probed { replica, run, kind, result } => self.probed(&replica, run, kind, result),
             Event::Hooked { replica, run, kind, result } => self.hooked(&replica, run, kind, result),
+            Event::WorkerValues { replica, run, values } => self.worker_values(&replica, run, values),
             Event::PortAllocated { replica, result } => self.port_allocated(&replica, result),
             Event::Gpus(inventory) => self.gpus_seen(inventory),
             Event::GpusHeld { id, result } => self.gpus_held(id, result),

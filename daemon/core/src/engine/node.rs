@@ -109,7 +109,7 @@ impl Core {
         let Some(replica) = self.replicas.get(id) else {
             return (0, 0);
         };
-        let tasks = replica.live.as_ref().and_then(|l| l.active_tasks);
+        let tasks = replica.live.as_ref().and_then(crate::replica::Live::tasks);
         match (replica.state, tasks) {
             (State::Down, _) => (0, 0),
             _ if !replica.is_ready() => (1, tasks.unwrap_or(0)),

@@ -234,6 +234,21 @@ impl Core {
         self.mark(id);
     }
 
+    /// What its metrics say has changed.
+    pub(super) fn worker_values(
+        &mut self,
+        id: &ReplicaId,
+        run: RunId,
+        values: std::collections::BTreeMap<String, f64>,
+    ) {
+        let live = self.replicas.get_mut(id).and_then(|r| r.live.as_mut());
+        let Some(live) = live.filter(|live| live.run == Some(run)) else {
+            return;
+        };
+        live.values = values;
+        self.touch(id);
+    }
+
     fn notified(&mut self, id: &ReplicaId, message: Notification) {
         let now = self.now;
         let Some(replica) = self.replicas.get_mut(id) else {

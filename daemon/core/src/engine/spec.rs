@@ -3,7 +3,7 @@
 use super::Site;
 use crate::config::{Check, Config, Resources, TemplateValues, expand};
 use crate::desired::DesiredWorker;
-use crate::effect::RunSpec;
+use crate::effect::{MULTIPROCESS_DIR, MULTIPROCESS_FOLDER, RunSpec};
 use crate::gpu::books::Books;
 use crate::ids::{ReplicaId, TeamName};
 use crate::replica::Replica;
@@ -119,6 +119,14 @@ pub(super) fn build(
     ]);
     if let Some(port) = port {
         environment.insert("PORT".into(), port.to_string());
+    }
+    if def.metrics.multiprocess {
+        environment.insert(MULTIPROCESS_DIR.into(), format!("{}/{MULTIPROCESS_FOLDER}", values.runtime_dir));
+    }
+    if def.metrics.statsd && !site.statsd_root.is_empty() {
+        let path = format!("{}/{}", site.statsd_root, id.file_name());
+        environment.insert("DD_DOGSTATSD_URL".into(), format!("unix://{path}"));
+        environment.insert("STATSD_SOCKET".into(), path);
     }
     // Said also when there are none: else a program takes every card it sees.
     if worker.limits.gpus_limit > 0 || worker.limits.gpus_request > 0 {

@@ -3,7 +3,7 @@
 use super::{Core, Phase};
 use crate::ids::{ReplicaId, WorkerName};
 use crate::plan::On;
-use crate::replica::{Replica, State};
+use crate::replica::{Live, Replica, State};
 use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, Vitals, WorkerStatus};
 use crate::time::Mono;
 use std::collections::BTreeMap;
@@ -124,7 +124,8 @@ impl Core {
                 _ => Vec::new(),
             },
             status_text: live.and_then(|l| l.status_text.clone()),
-            active_tasks: live.and_then(|l| l.active_tasks),
+            active_tasks: live.and_then(Live::tasks),
+            queue_depth: live.and_then(|l| l.counted("queue_depth")),
             outdated: live.is_some_and(|l| digest.as_deref().is_some_and(|d| d != l.digest)),
             vitals: Vitals {
                 tallies: replica.restart.tallies.clone(),

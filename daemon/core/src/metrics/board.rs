@@ -9,8 +9,7 @@
 use super::exposition::{Exposition, Source, Theirs};
 use super::families;
 use super::family::{Kind, Lane};
-use super::foreign::Foreign;
-use super::parse::Dropped;
+use super::intake::Told;
 use super::report::Report;
 use super::samples::{Samples, Series, Value};
 use crate::ids::ReplicaId;
@@ -35,13 +34,11 @@ const CONFLICT: &str = "kind-conflict";
 pub struct Caps {
     /// On the node.
     pub node: usize,
-    /// Of one replica's own.
-    pub worker: usize,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { node: 20_000, worker: 1000 }
+        Self { node: 20_000 }
     }
 }
 
@@ -93,9 +90,10 @@ impl Board {
         self.now.sources.insert(report.source, source);
     }
 
-    /// Takes what a replica says of itself, already labelled with who it is. `period` is how often it is asked;
-    /// `dropped` what the reader has left out.
-    pub fn take_foreign(&mut self, of: ReplicaId, mut foreign: Foreign, dropped: Dropped, period: Duration, now: Now) {
+    /// Takes what a replica says of itself, already labelled with who it is and cut to what one replica may bring.
+    /// `period` is how often it is told at least.
+    pub fn take_foreign(&mut self, of: ReplicaId, told: Told, period: Duration, now: Now) {
+        let Told { mut foreign, dropped } = told;
         self.now.workers.remove(&of);
         self.drop_for(OVER_WORKER, dropped.over);
         self.drop_for(DUPLICATE, dropped.duplicate);
@@ -106,12 +104,9 @@ impl Board {
             let known = known.or_else(|| others.values().find_map(|o| o.foreign.get(name)).map(|f| f.kind));
             known.is_none_or(|kind| kind == family.kind)
         });
-        let mut room = self.caps.worker;
-        let over_worker = foreign.retain_lines(|_, _| take_one(&mut room));
         let mut room = self.caps.node.saturating_sub(self.series());
         let over_node = foreign.retain_lines(|_, _| take_one(&mut room));
         self.drop_for(CONFLICT, conflicts as u64);
-        self.drop_for(OVER_WORKER, over_worker as u64);
         self.drop_for(OVER_NODE, over_node as u64);
         let theirs = Theirs { foreign: Arc::new(foreign), heard: now.mono, period };
         self.now.workers.insert(of, theirs);

@@ -2,7 +2,7 @@
 //!
 //! Their lines are kept as they came, so that a page of any client library is passed on without loss.
 
-use super::family::Kind;
+use super::family::{Family, Kind};
 use super::labels::Labels;
 use super::samples::{Samples, Value};
 use std::collections::BTreeMap;
@@ -81,6 +81,30 @@ impl Foreign {
         })
     }
 
+    /// A family of the table: what is known of it is said, whatever its lines came as.
+    pub fn describe(&mut self, of: &Family) {
+        let family = self.family(of.name, of.kind);
+        family.kind = of.kind;
+        of.help.clone_into(&mut family.help);
+        of.unit.clone_into(&mut family.unit);
+    }
+
+    /// Takes over the families of another that are not here yet.
+    pub fn adopt(&mut self, other: &Foreign) {
+        for (name, family) in &other.families {
+            if !self.families.contains_key(name) {
+                self.series += family.lines.len();
+                self.families.insert(name.clone(), family.clone());
+            }
+        }
+    }
+
+    /// The sum over the plain series of a family.
+    pub fn sum(&self, name: &str) -> Option<f64> {
+        let lines = self.get(name)?.lines.iter().filter(|line| line.part == Part::Value);
+        lines.fold(None, |sum, line| Some(sum.unwrap_or(0.0) + line.value))
+    }
+
     /// One more line of a family.
     pub fn add(&mut self, name: &str, kind: Kind, line: Line) {
         self.family(name, kind).lines.push(line);
@@ -116,11 +140,10 @@ impl Foreign {
     }
 
     /// Keeps the lines for which `wanted` says so, and says how many went. Families without any go with them.
-    pub fn retain_lines(&mut self, mut wanted: impl FnMut(&Line, Kind) -> bool) -> usize {
+    pub fn retain_lines(&mut self, mut wanted: impl FnMut(&str, &Line) -> bool) -> usize {
         let before = self.series;
-        for family in self.families.values_mut() {
-            let kind = family.kind;
-            family.lines.retain(|line| wanted(line, kind));
+        for (name, family) in &mut self.families {
+            family.lines.retain(|line| wanted(name, line));
         }
         self.families.retain(|_, family| !family.lines.is_empty());
         self.recount();
@@ -168,9 +191,7 @@ impl From<&Samples> for Foreign {
         let mut foreign = Foreign::new();
         for series in samples.iter() {
             let of = series.family;
-            let family = foreign.family(of.name, of.kind);
-            of.help.clone_into(&mut family.help);
-            of.unit.clone_into(&mut family.unit);
+            foreign.describe(of);
             for (labels, value) in &series.samples {
                 lines_of(labels, value, |line| foreign.add(of.name, of.kind, line));
             }

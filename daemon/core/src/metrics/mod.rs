@@ -9,17 +9,20 @@
 //! run, a task or a host name.
 
 pub mod accumulate;
+pub mod agent;
 pub mod board;
 pub mod exposition;
 pub mod families;
 pub mod family;
 pub mod foreign;
+pub mod intake;
 pub mod labels;
 pub mod parse;
 pub mod payload;
 pub mod report;
 pub mod samples;
 pub mod selection;
+pub mod statsd;
 pub mod supervisor;
 pub mod text;
 
@@ -27,6 +30,7 @@ pub use board::{Board, Caps};
 pub use exposition::Exposition;
 pub use family::{Family, Kind, Lane};
 pub use foreign::Foreign;
+pub use intake::{Habits, Intake, Told};
 pub use labels::Labels;
 pub use report::Report;
 pub use samples::{Histogram, Samples, Value};

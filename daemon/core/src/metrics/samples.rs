@@ -116,11 +116,17 @@ impl Histogram {
 
     /// One more observation.
     pub fn observe(&mut self, value: f64) {
+        self.observe_times(value, 1);
+    }
+
+    /// The same observation so many times: it stands for those that were not sent.
+    #[expect(clippy::cast_precision_loss, reason = "counts are exact up to 2^53")]
+    pub fn observe_times(&mut self, value: f64, times: u64) {
         let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
         if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
+            *count += times;
         }
-        self.sum += value;
+        self.sum += value * times as f64;
     }
 
     /// Upper bounds with the number of observations up to each, `+Inf` last.

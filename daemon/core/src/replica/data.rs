@@ -150,8 +150,10 @@ pub struct Live {
     pub isolated: bool,
     /// STATUS=.
     pub status_text: Option<String>,
-    /// Work in hand.
+    /// Work in hand, as said by sd_notify.
     pub active_tasks: Option<u64>,
+    /// What its metrics say, see [`crate::Event::WorkerValues`].
+    pub values: std::collections::BTreeMap<String, f64>,
     /// Not to be tried again before.
     pub retry_at: Option<Wall>,
     /// Why we are ending it.
@@ -162,6 +164,20 @@ pub struct Live {
     pub drain_until: Option<Mono>,
     /// Limits in force.
     pub limits: crate::config::Resources,
+}
+
+impl Live {
+    /// Work in hand: by its metrics, else by sd_notify.
+    pub fn tasks(&self) -> Option<u64> {
+        self.counted("active_tasks").or(self.active_tasks)
+    }
+
+    /// A value of its metrics that counts something.
+    pub fn counted(&self, name: &str) -> Option<u64> {
+        let value = self.values.get(name).copied().filter(|value| value.is_finite() && *value >= 0.0)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a finite number from zero up")]
+        Some(value.ceil() as u64)
+    }
 }
 
 /// Counters of one probe.

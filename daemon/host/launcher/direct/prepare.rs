@@ -11,6 +11,7 @@ use super::spawn::Program;
 use super::{credentials, environment};
 use crate::host::paths::Paths;
 use nix::errno::Errno;
+use reeve_core::effect::MULTIPROCESS_FOLDER;
 use reeve_core::{ReplicaId, RunId, RunSpec};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -60,6 +61,10 @@ pub(super) fn prepare(
         None => BTreeMap::new(),
     };
     let runtime = runtime_folder(&common.paths, &spec.replica, &account)?;
+    if spec.wants_multiprocess(&shown(&runtime)) {
+        let folder = runtime.join(MULTIPROCESS_FOLDER);
+        empty_folder(&folder, run, &account).map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
+    }
     let credentials = credentials::provide(&common.paths, spec, &account)?;
 
     let mut variables = base(&account);
@@ -105,6 +110,40 @@ fn runtime_folder(paths: &Paths, replica: &ReplicaId, account: &Account) -> Resu
     let folder = paths.runtime_dir(replica);
     own_folder(&folder, 0o755, account).map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
     Ok(folder)
+}
+
+/// Makes sure that the account has an empty folder there. The folder above is the account's own: what is made there might
+/// be swapped for something else in between, so it is made beside and moved in, which follows no link.
+fn empty_folder(folder: &Path, run: RunId, account: &Account) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::symlink_metadata(folder) {
+        Ok(known) if known.is_dir() && known.uid() == account.uid && std::fs::read_dir(folder)?.next().is_none() => {
+            return Ok(());
+        }
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let Some(ours) = folder.parent().and_then(Path::parent) else {
+        return Err(Errno::EINVAL.into());
+    };
+    let aside = ours.join(format!(".old-{run}"));
+    match std::fs::rename(folder, &aside) {
+        // It may be large; nobody waits for it.
+        Ok(()) => drop(std::thread::Builder::new().name("reeve-remove".into()).spawn(move || remove_any(&aside))?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    let fresh = ours.join(format!(".new-{run}"));
+    own_folder(&fresh, 0o755, account)?;
+    std::fs::rename(&fresh, folder)
+}
+
+/// A folder with all in it, or whatever else the worker has put there.
+fn remove_any(path: &Path) {
+    if std::fs::remove_dir_all(path).is_err() {
+        // It was no folder; if this fails too, it is a leftover in a file system that ends with the host.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 /// Makes `folder` (and what is above it) and gives it to the account.

@@ -8,7 +8,7 @@ use crate::bus::systemd1::{Property, Value};
 use crate::host::launcher::DEFAULT_USER;
 use crate::host::paths::Paths;
 use reeve_core::config::{Resources, RestartPolicy};
-use reeve_core::effect::RunSpec;
+use reeve_core::effect::{MULTIPROCESS_DIR, MULTIPROCESS_FOLDER, RunSpec};
 use reeve_core::{ReplicaId, TeamName};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -197,7 +197,9 @@ fn logging(spec: &RunSpec) -> Vec<Property> {
 }
 
 fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
-    let mut list: Vec<String> = spec.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let told = |key: &str| key != MULTIPROCESS_DIR || multiprocess(spec, paths).is_none_or(|folder| folder.is_some());
+    let said = spec.environment.iter().filter(|(key, _)| told(key));
+    let mut list: Vec<String> = said.map(|(key, value)| format!("{key}={value}")).collect();
     if let Some(socket) = socket {
         list.push(format!("NOTIFY_SOCKET={}", socket.display()));
     }
@@ -217,6 +219,17 @@ fn environment(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<V
         all.push(Property::new("LoadCredential", Value::Pairs(sources)));
     }
     Ok(all)
+}
+
+/// The folder of Python's multiprocess metrics as a runtime directory, if the run is to have it; `Some(None)`: it is, and
+/// systemd cannot make it, since it is not below /run.
+fn multiprocess(spec: &RunSpec, paths: &Paths) -> Option<Option<String>> {
+    let runtime = paths.runtime_dir(&spec.replica);
+    let wanted = spec.wants_multiprocess(&runtime.to_string_lossy());
+    wanted.then(|| {
+        let below = runtime.strip_prefix("/run").ok().filter(|_| paths.root == Path::new("/"))?;
+        Some(below.join(MULTIPROCESS_FOLDER).display().to_string())
+    })
 }
 
 const NETWORK: [&str; 2] = ["IPAddressAllow", "IPAddressDeny"];
@@ -278,8 +291,10 @@ fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<V
     match runtime.strip_prefix("/run") {
         // systemd makes it and gives it to the worker's user.
         Ok(below) if paths.root == Path::new("/") => {
-            let below = vec![below.display().to_string()];
-            all.push(Property::new("RuntimeDirectory", below));
+            let mut folders = vec![below.display().to_string()];
+            folders.extend(multiprocess(spec, paths).flatten());
+            // Removed with all in it when the unit stops, so that each run finds them empty.
+            all.push(Property::new("RuntimeDirectory", folders));
         }
         _ => writable.push(format!("-{}", runtime.display())),
     }

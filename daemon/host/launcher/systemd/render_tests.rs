@@ -135,3 +135,21 @@ fn a_network_given_back_is_the_one_of_the_definition() {
     assert_eq!(network.len(), 3);
     assert_eq!(network[2].value, Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)]));
 }
+
+/// MET-08: a folder for Python's multiprocess metrics, which PID 1 makes and removes; none where PID 1 cannot make it.
+#[test]
+fn met_08_multiprocess_metrics_have_a_folder() {
+    let told = |root: &str| {
+        let paths = Paths::new(Path::new(root));
+        let folder = paths.runtime_dir(&spec().replica).join(MULTIPROCESS_FOLDER).display().to_string();
+        let environment = BTreeMap::from([(MULTIPROCESS_DIR.to_owned(), folder.clone())]);
+        let unit = render(&RunSpec { environment, ..spec() }, None, &paths).unwrap();
+        let Some(Value::Texts(list)) = value(&unit, "Environment") else { panic!("no environment") };
+        (list.contains(&format!("{MULTIPROCESS_DIR}={folder}")), value(&unit, "RuntimeDirectory"))
+    };
+    let folders = ["reeve/workers/task-executor-2", "reeve/workers/task-executor-2/prometheus"].map(str::to_owned);
+    assert_eq!(told("/"), (true, Some(Value::Texts(folders.to_vec()))));
+    assert_eq!(told("/tmp/x"), (false, None));
+    let plain = rendered(&spec());
+    assert_eq!(value(&plain, "RuntimeDirectory"), Some(Value::Texts(folders[..1].to_vec())));
+}

@@ -66,6 +66,8 @@ pub enum Kind {
         value: Check,
     },
     Directives,
+    /// A table of names and lists of ascending numbers.
+    Bounds,
     /// A table with keys of its own. `optional`: when absent, its keys do not hold either.
     Section {
         optional: bool,
@@ -113,6 +115,9 @@ impl Key {
                 r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#.to_owned()
             }
             Kind::Directives => "systemd sandbox directives with a text, true or false, or a list of texts".to_owned(),
+            Kind::Bounds => {
+                "a table of metric names and ascending numbers such as { tokens = [10, 100, 1000] }".to_owned()
+            }
             Kind::Section { .. } => "a table".to_owned(),
         };
         if self.off { format!("{expected}, or \"off\"") } else { expected }

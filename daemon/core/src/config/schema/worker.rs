@@ -66,6 +66,10 @@ fn http(text: &str) -> Result<(), String> {
     address::http(text).map(|_| ())
 }
 
+fn scrape(text: &str) -> Result<(), String> {
+    address::scrape(text).map(|_| ())
+}
+
 fn host_and_port(text: &str) -> Result<(), String> {
     address::tcp(text).map(|_| ())
 }
@@ -174,7 +178,24 @@ pub(super) const KEYS: &[Key] = &[
     signal("worker.stop.signal", Some("SIGTERM"), "First signal of a stop."),
     span("worker.stop.timeout", "30s", MILLISECOND, "ORD-06", "Then the whole cgroup gets SIGKILL."),
 
-    url("worker.metrics.scrape", "MET-08", "Where its own metrics are read."),
+    Key::new("worker.metrics.scrape", Kind::Text { expected: address::SCRAPE, check: scrape }, None, "MET-08",
+        "Where its own metrics are read, in the background.").template(),
+    span("worker.metrics.period", "15s", SECOND, "MET-08 MET-18", "From one reading to the next."),
+    span("worker.metrics.timeout", "5s", MILLISECOND, "HLT-03",
+        "A reading that takes longer is a gap. Default: 5s, or the period when that is shorter."),
+    Key::new("worker.metrics.allow", Kind::List { expected: "a list of names such as [\"vllm:*\", \"queue_depth\"]",
+        check: text::metric_glob }, Some("[]"), "MET-17", "Families that are kept, * and ? stand for letters; empty: all."),
+    Key::new("worker.metrics.max_series", Kind::Integer { min: 1, max: 100_000 }, None, "MET-17",
+        "Series that one replica may bring at most; more is dropped and counted. Default: [metrics] max_worker_series."),
+    Key::new("worker.metrics.labels", Kind::List { expected: "a list of label names", check: text::metric_label }, None,
+        "MET-17", "DogStatsD tags that become labels, the others are dropped. Default: algorithm, cluster, complexity, \
+         direction, kind, message_type, outcome, transport."),
+    Key::new("worker.metrics.buckets", Kind::Bounds, Some("{}"), "MET-12 MET-17",
+        "Upper bounds of histograms that come as DogStatsD, by name; the documented agent metrics have theirs."),
+    Key::new("worker.metrics.statsd", Kind::Bool, Some("true"), "MET-05",
+        "Each replica has a DogStatsD socket, told as DD_DOGSTATSD_URL and STATSD_SOCKET."),
+    Key::new("worker.metrics.multiprocess", Kind::Bool, Some("true"), "MET-08",
+        "Each run has an empty folder for Python's multiprocess metrics, told as PROMETHEUS_MULTIPROC_DIR."),
 
     Key::new("worker.sandbox", Kind::Directives, Some("{}"), "SEC-14", "systemd's own directives, over the hardening that holds by default."),
 ];

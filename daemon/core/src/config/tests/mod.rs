@@ -3,6 +3,7 @@
 
 mod example;
 mod files;
+mod intake;
 mod mutation;
 mod relations;
 mod showing;

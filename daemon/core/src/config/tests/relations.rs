@@ -227,7 +227,7 @@ fn sup_04_sup_07_requests_fit_the_host_and_the_team() {
 fn ord_06_what_a_drain_waits_for_can_happen() {
     for (lines, place, word) in [
         (
-            "signal = \"SIGUSR1\"\nuntil = { metric = \"tasks\" }",
+            "signal = \"SIGUSR1\"\nuntil = { metric = \"tasks\" }\n[worker.metrics]\nstatsd = false",
             "web.toml:5 worker.drain.until.metric:",
             "worker.metrics.scrape",
         ),

@@ -139,6 +139,7 @@ fn a_digest_changes_only_with_what_needs_a_new_run() {
         "[worker.probe.liveness]\nhttp = \"http://127.0.0.1:{port}/\"",
         "[worker.drain]\nsignal = \"SIGUSR1\"",
         "[worker.ready]\nnotify = true",
+        "[worker.metrics]\nscrape = \"http://127.0.0.1/\"\nperiod = \"5s\"\nallow = [\"a*\"]\nbuckets = { a = [1] }",
     ] {
         assert_eq!(web(same).run_digest(), base, "{same}");
     }
@@ -158,6 +159,8 @@ fn a_digest_changes_only_with_what_needs_a_new_run() {
         "[worker.restart]\nunsupervised_after = \"40s\"",
         "[worker.stop]\nsignal = \"SIGINT\"",
         "[worker.stop]\ntimeout = \"1s\"",
+        "[worker.metrics]\nstatsd = false",
+        "[worker.metrics]\nmultiprocess = false",
         "[worker.sandbox]\nPrivateTmp = true",
         "[worker.sandbox]\nPrivateTmp = false",
         "[worker.resources]\ngpus = { limit = 1 }",

@@ -135,6 +135,13 @@ impl<'a> Doc<'a> {
         }
     }
 
+    pub(super) fn bounds(&self, path: &str) -> BTreeMap<String, Vec<f64>> {
+        match self.typed(path) {
+            Some(Typed::Bounds(map)) => map,
+            _ => BTreeMap::new(),
+        }
+    }
+
     pub(super) fn directives(&self, path: &str) -> BTreeMap<String, Vec<String>> {
         match self.typed(path) {
             Some(Typed::Directives(map)) => map,

@@ -184,8 +184,8 @@ fn fixed_ports(worker: &Worker) -> Vec<(&'static str, u16)> {
     if let Some(Notice::Http(_, url)) = worker.drain.as_ref().map(|drain| &drain.notice) {
         add("worker.drain.http", address::http(url));
     }
-    if let Some(url) = &worker.scrape {
-        add("worker.metrics.scrape", address::http(url));
+    if let Some(Ok(Some(address))) = worker.metrics.scrape.as_deref().map(address::scrape) {
+        add("worker.metrics.scrape", Ok(address));
     }
     found
 }

@@ -22,6 +22,7 @@ pub(super) fn check(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
         ready(doc, worker, readiness, report);
     }
     drain(doc, worker, report);
+    reading(doc, worker, report);
 }
 
 /// A request above its limit could never be granted (SUP-04, SUP-05).
@@ -152,6 +153,19 @@ fn ready(doc: &Doc<'_>, worker: &Worker, probe: &Probe, report: &mut Report) {
     }
 }
 
+/// A page must be read before it is time to read it again (HLT-03).
+fn reading(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
+    let (timeout, period) = ("worker.metrics.timeout", "worker.metrics.period");
+    if worker.metrics.timeout > worker.metrics.period {
+        let text = format!(
+            "{} is longer than {}; one reading must have ended before the next begins (HLT-03)",
+            doc.side(timeout),
+            doc.side(period)
+        );
+        report.error(doc, timeout, &[period], text);
+    }
+}
+
 /// What a drain waits for must be able to happen (ORD-06).
 fn drain(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     let Some(drain) = &worker.drain else {
@@ -162,10 +176,10 @@ fn drain(doc: &Doc<'_>, worker: &Worker, report: &mut Report) {
     let equals = "worker.drain.until.equals";
     let until = "worker.drain.until";
     let signal = "worker.drain.signal";
-    if matches!(drain.until, Until::Metric { .. }) && worker.scrape.is_none() {
+    if matches!(drain.until, Until::Metric { .. }) && worker.metrics.scrape.is_none() && !worker.metrics.statsd {
         let text = format!(
-            "{} needs {} to read it from; expected [worker.metrics] scrape = \"http://127.0.0.1:{{port}}/metrics\" \
-             (ORD-06)",
+            "{} needs {} to read it from; expected [worker.metrics] scrape = \"http://127.0.0.1:{{port}}/metrics\", or \
+             statsd = true (ORD-06)",
             doc.side(metric),
             doc.side(scrape)
         );

@@ -2,6 +2,7 @@
 
 use super::doc::{Doc, Report};
 use super::probe;
+use crate::config::WorkerMetrics;
 use crate::config::types::{
     Backoff, Breaker, Check, Drain, Notice, Ready, Resources, Restart, RestartPolicy, Stop, Until, Worker,
 };
@@ -53,7 +54,7 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
             timeout: doc.duration("worker.stop.timeout"),
         },
         max_unavailable: doc.count("worker.rolling.max_unavailable"),
-        scrape: doc.text("worker.metrics.scrape"),
+        metrics: metrics(doc),
         sandbox: doc.directives("worker.sandbox"),
         wants_port: false,
     };
@@ -103,6 +104,26 @@ fn restart(doc: &Doc<'_>) -> Restart {
     }
 }
 
+fn metrics(doc: &Doc<'_>) -> WorkerMetrics {
+    let period = doc.duration("worker.metrics.period");
+    let timeout = doc.duration("worker.metrics.timeout");
+    let labels = match doc.is_set("worker.metrics.labels") {
+        true => doc.list("worker.metrics.labels"),
+        false => WorkerMetrics::default().labels,
+    };
+    WorkerMetrics {
+        scrape: doc.text("worker.metrics.scrape"),
+        period,
+        timeout: if doc.is_set("worker.metrics.timeout") { timeout } else { timeout.min(period) },
+        allow: doc.list("worker.metrics.allow"),
+        max_series: doc.integer("worker.metrics.max_series").and_then(|n| u32::try_from(n).ok()),
+        labels,
+        buckets: doc.bounds("worker.metrics.buckets"),
+        statsd: doc.flag("worker.metrics.statsd"),
+        multiprocess: doc.flag("worker.metrics.multiprocess"),
+    }
+}
+
 /// Every text of a worker in which templates stand.
 fn templates(worker: &Worker) -> impl Iterator<Item = &str> {
     let probes = [&worker.liveness, &worker.readiness].into_iter().flatten().flat_map(|probe| match &probe.check {
@@ -116,7 +137,7 @@ fn templates(worker: &Worker) -> impl Iterator<Item = &str> {
         .chain(worker.environment.values())
         .chain(probes)
         .chain(worker.drain.iter().flat_map(drain_templates))
-        .chain(&worker.scrape)
+        .chain(&worker.metrics.scrape)
         .map(String::as_str)
 }
 

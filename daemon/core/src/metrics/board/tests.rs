@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::metrics::Selection;
 use crate::metrics::family::Family;
 use crate::metrics::foreign::{Line, Part};
+use crate::metrics::parse::Dropped;
 use crate::metrics::text::Format;
+use crate::metrics::{Foreign, Selection};
 use crate::metrics::{Histogram, Labels};
 use crate::time::Wall;
 
@@ -91,7 +92,7 @@ fn hlt_03_the_period_is_learnt_with_care() {
 /// MET-17: the node's cap holds and is counted; what another source has keeps its place.
 #[test]
 fn met_17_series_over_the_cap_are_dropped_and_counted() {
-    let mut board = Board::new(Caps { node: 3, worker: 2 });
+    let mut board = Board::new(Caps { node: 3 });
     board.take(report("cpu", 0, Ok(one(&FAST, 1.0))), at(0));
     let mut many = Samples::new();
     for n in ["1", "2", "3", "4"] {
@@ -134,18 +135,19 @@ fn theirs(names: &[(&str, Kind)]) -> Foreign {
 /// MET-17: a worker's own series have a cap of their own, end with the worker, and cannot bend a family of ours.
 #[test]
 fn met_17_workers_are_capped_and_end() {
-    let mut board = Board::new(Caps { node: 100, worker: 2 });
+    let mut board = Board::new(Caps { node: 100 });
     let (a, b): (ReplicaId, ReplicaId) = ("a/1".parse().unwrap(), "b/1".parse().unwrap());
     let secs = Duration::from_secs(15);
-    let page_a = theirs(&[("x", Kind::Gauge), ("y", Kind::Gauge), ("z", Kind::Gauge), ("node_load1", Kind::Counter)]);
+    let page_a = theirs(&[("x", Kind::Gauge), ("y", Kind::Gauge), ("node_load1", Kind::Counter)]);
     let read = Dropped { over: 5, duplicate: 1, invalid: 2 };
-    board.take_foreign(a.clone(), page_a.labelled(&[("worker", "a")]), read, secs, at(0));
-    let page_b = theirs(&[("x", Kind::Counter), ("w", Kind::Gauge)]).labelled(&[("worker", "b")]);
-    board.take_foreign(b.clone(), page_b, Dropped::default(), secs, at(0));
-    let names = ["w", "x", "y", "z", "node_load1"];
+    let told = |foreign: Foreign, who, dropped| Told { foreign: foreign.labelled(&[("worker", who)]), dropped };
+    board.take_foreign(a.clone(), told(page_a, "a", read), secs, at(0));
+    let page_b = theirs(&[("x", Kind::Counter), ("w", Kind::Gauge)]);
+    board.take_foreign(b.clone(), told(page_b, "b", Dropped::default()), secs, at(0));
+    let names = ["w", "x", "y", "node_load1"];
     assert_eq!(page(&board, 0, &names), "w{worker=\"b\"} 1\nx{worker=\"a\"} 1\ny{worker=\"a\"} 1\n");
     let counts = [OVER_WORKER, DUPLICATE, INVALID, CONFLICT].map(|reason| dropped(&board, reason));
-    assert_eq!(counts, [6, 1, 2, 2]);
+    assert_eq!(counts, [5, 1, 2, 2]);
     assert_eq!(page(&board, 30, &names), "", "nobody has said it for two periods");
     board.forget_foreign(|id| *id == b);
     assert_eq!(page(&board, 0, &names), "w{worker=\"b\"} 1\n");

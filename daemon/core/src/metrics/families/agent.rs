@@ -31,6 +31,25 @@ pub(super) static TABLE: &[&Family] = &[
     &TOKENS,
 ];
 
+/// Every family of this group.
+pub fn all() -> impl Iterator<Item = &'static Family> {
+    TABLE.iter().copied()
+}
+
+/// Upper bounds of a histogram of this group (MET-12, MET-14, MET-16, MET-06).
+pub fn bounds(name: &str) -> Option<&'static [f64]> {
+    [
+        (&COORDINATION_EFFICIENCY, COORDINATION_EFFICIENCY_BOUNDS),
+        (&MESSAGE_DELIVERY_LATENCY, MESSAGE_DELIVERY_BOUNDS),
+        (&MESSAGE_DELIVERY, MESSAGE_DELIVERY_BOUNDS),
+        (&REASONING_CHAIN_LENGTH, REASONING_CHAIN_BOUNDS),
+        (&RESPONSE_TIME, RESPONSE_TIME_BOUNDS),
+        (&RESPONSE, RESPONSE_TIME_BOUNDS),
+    ]
+    .into_iter()
+    .find_map(|(family, bounds)| (family.name == name).then_some(bounds))
+}
+
 /// Labels of every family here.
 const WHO: &[&str] = &["worker", "replica", "role"];
 const SOURCE: &str = "the worker";

@@ -6,6 +6,7 @@ pub mod agent;
 pub mod daemon;
 mod define;
 mod gpu;
+pub mod intake;
 mod node;
 pub mod supervisor;
 mod worker;
@@ -22,6 +23,7 @@ pub fn groups() -> impl Iterator<Item = (&'static str, &'static [&'static Family
         ("Workers and teams, from the supervisor", supervisor::TABLE),
         ("GPUs", gpu::TABLE),
         ("Reeve itself", daemon::TABLE),
+        ("Workers' own numbers on their way in", intake::TABLE),
         ("Agents, from the workers themselves", agent::TABLE),
     ]
     .into_iter()

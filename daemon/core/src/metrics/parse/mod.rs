@@ -53,6 +53,15 @@ pub struct Dropped {
     pub invalid: u64,
 }
 
+impl Dropped {
+    /// These too.
+    pub fn add(&mut self, more: Dropped) {
+        self.over += more.over;
+        self.duplicate += more.duplicate;
+        self.invalid += more.invalid;
+    }
+}
+
 /// A page is not well formed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]

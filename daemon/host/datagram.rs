@@ -1,4 +1,4 @@
-//! One datagram socket: making it, reading from it, and who may speak on it.
+//! Datagram sockets on which workers speak: making one, reading from it, and who may speak on it.
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -21,6 +21,12 @@ const FDS_MAX: usize = 253;
 pub struct Buffer {
     data: Vec<u8>,
     control: Vec<u8>,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Buffer {

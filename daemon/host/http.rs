@@ -3,11 +3,12 @@
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use std::error::Error;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
 /// The most the header of an answer may take.
 const HEADER_MAX: usize = 16 * 1024;
@@ -32,6 +33,20 @@ impl Answer {
 
 /// Sends one request and reads at most `body_max` bytes of the body. Not bounded in time: the caller does that.
 pub async fn ask(method: &str, url: &str, body_max: usize) -> Result<Answer, String> {
+    ask_for(method, url, "*/*", body_max).await
+}
+
+/// The same for an answer of these types. `url` may also be `unix:/PATH`, or `unix:/PATH:/PAGE`.
+pub async fn ask_for(method: &str, url: &str, accept: &str, body_max: usize) -> Result<Answer, String> {
+    if let Some(rest) = url.strip_prefix("unix:") {
+        let (path, page) = match rest.split_once(":/") {
+            Some((path, page)) => (path, format!("/{page}")),
+            None => (rest, "/metrics".to_owned()),
+        };
+        let stream = UnixStream::connect(path).await.map_err(|e| format!("connect to {path}: {}", e.kind()))?;
+        let request = request(method, &page, "localhost", accept).map_err(|e| format!("{url}: {e}"))?;
+        return exchange(stream, request, body_max).await.map_err(|e| format!("{url}: {e}"));
+    }
     let uri: Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
     if uri.scheme_str() != Some("http") {
         return Err(format!("{url}: only http:// is supported"));
@@ -39,22 +54,31 @@ pub async fn ask(method: &str, url: &str, body_max: usize) -> Result<Answer, Str
     let host = uri.host().ok_or_else(|| format!("{url}: names no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(80);
-    let method: Method = method.parse().map_err(|_| format!("{method:?} is not an HTTP method"))?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, uri.authority().map_or(host, |a| a.as_str()))
-        .header(USER_AGENT, concat!("reeved/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| format!("{url}: {e}"))?;
+    let authority = uri.authority().map_or(host, |a| a.as_str());
+    let request = request(method, path, authority, accept).map_err(|e| format!("{url}: {e}"))?;
     let stream =
         TcpStream::connect((host, port)).await.map_err(|e| format!("connect to {host}:{port}: {}", e.kind()))?;
     exchange(stream, request, body_max).await.map_err(|e| format!("{url}: {e}"))
 }
 
-async fn exchange(stream: TcpStream, request: Request<Empty<Bytes>>, body_max: usize) -> Result<Answer, String> {
+fn request(method: &str, path: &str, host: &str, accept: &str) -> Result<Request<Empty<Bytes>>, String> {
+    let method: Method = method.parse().map_err(|_| format!("{method:?} is not an HTTP method"))?;
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, host)
+        .header(ACCEPT, accept)
+        .header(USER_AGENT, concat!("reeved/", env!("CARGO_PKG_VERSION")))
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|e| e.to_string())
+}
+
+async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>, body_max: usize) -> Result<Answer, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEADER_MAX)
         .handshake(TokioIo::new(stream))

@@ -24,27 +24,29 @@ pub(super) struct Measuring {
     workers: WorkersHandle,
     reports: mpsc::UnboundedSender<Report>,
     events: mpsc::UnboundedSender<Event>,
-    system: bool,
+    /// With the families of node_exporter or without; `None`: not at all.
+    wanted: Option<bool>,
     running: Option<Sources>,
 }
 
 impl Measuring {
-    /// Starts the sources.
+    /// Starts the sources, if anybody may read what they bring.
     pub(super) fn start(
-        system: bool,
+        metrics: &Metrics,
         handle: &Handle,
         reports: mpsc::UnboundedSender<Report>,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let workers = WorkersHandle::new(handle.watch());
-        let mut measuring = Self { workers, reports, events, system, running: None };
+        let mut measuring = Self { workers, reports, events, wanted: wanted(metrics), running: None };
         measuring.restart();
         measuring
     }
 
-    /// With or without the families of node_exporter. What was looked at and is not any more ends within two periods.
-    fn apply(&mut self, system: bool) {
-        if std::mem::replace(&mut self.system, system) != system {
+    /// The configuration has changed. What was looked at and is not any more ends within two periods.
+    fn apply(&mut self, metrics: &Metrics) {
+        let wanted = wanted(metrics);
+        if std::mem::replace(&mut self.wanted, wanted) != wanted {
             self.restart();
         }
     }
@@ -55,7 +57,9 @@ impl Measuring {
     }
 
     fn restart(&mut self) {
-        let config = SourcesConfig { system: self.system, ..SourcesConfig::default() };
+        self.running = None;
+        let Some(system) = self.wanted else { return };
+        let config = SourcesConfig { system, ..SourcesConfig::default() };
         let started = sources::start(config, self.reports.clone(), self.workers.clone());
         if let Err(error) = &started {
             let problem = Some(format!("the thread of the sources cannot be made: {error}"));
@@ -129,11 +133,16 @@ impl App {
         self.gpus.apply(&self.core.config().gpu, released);
         let metrics = &self.core.config().metrics;
         self.board.set_caps(caps(metrics));
-        self.measuring.apply(metrics.system);
+        self.measuring.apply(metrics);
         if let Some(export) = &self.export {
             export.apply(settings(metrics, &self.merged, &self.paths));
         }
     }
+}
+
+/// Nothing is measured that has no way out: a thousand workers cost a second of CPU a minute.
+fn wanted(metrics: &Metrics) -> Option<bool> {
+    (metrics.listen.is_some() || metrics.textfile.is_some()).then_some(metrics.system)
 }
 
 /// How many series are kept.

@@ -168,7 +168,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let gpus = Gpus::start(cards, core.gpus_released(), reports.clone(), events.clone(), pictures.clone());
     let handle = super::handle::Handle::new(requests, pictures, entries.clone()).showing(samples);
     let export = super::metrics::start(&core, &loaded.merged, &paths, handed, &handle, &events);
-    let measuring = Measuring::start(metrics.system, &handle, reports, events.clone());
+    let measuring = Measuring::start(&metrics, &handle, reports, events.clone());
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;

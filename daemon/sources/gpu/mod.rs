@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Gpu (handle) ──Command──► gpu-nvml: holds NVML, looks in lanes (fast 5 s, process 10 s, slow 60 s)
-//!                              │  └─ gpu-xid: blocks in the event set, ends with the hold
+//!                              │  ├─ gpu-xid: blocks in the event set, ends with the hold
+//!                              │  └─ gpu-kernel: reads XIDs that a journalctl follows
 //!                              ▼ stamps
 //!                           gpu-watch: looks only at the stamps; says so when a lane is overdue
 //!                              │
@@ -20,7 +21,7 @@
 //! | `card` · `fast` · `slow` · `links` · `mig` · `gpm` · `process` | what is asked of a card |
 //! | `calls` | every call: its time, its failures, what it cannot do |
 //! | `join` | from a process to its worker |
-//! | `xid` | XIDs, by event set and kernel log |
+//! | `xid` · `kernel` | XIDs: by event set, and from the kernel's log |
 //! | `watch` · `shared` | the stamps, and who looks at them |
 
 mod calls;
@@ -29,6 +30,7 @@ mod fast;
 mod gpm;
 mod join;
 mod keeper;
+mod kernel;
 mod links;
 mod mig;
 mod process;
@@ -62,6 +64,8 @@ pub struct Options {
     pub nvlink_links: bool,
     /// It was let go of before this daemon: it begins so.
     pub released: bool,
+    /// The program that follows the kernel's log, journalctl.
+    pub journal: PathBuf,
     /// Where `/proc` and `/sys` and `/dev` are.
     pub root: PathBuf,
     /// How often.
@@ -94,6 +98,7 @@ impl Options {
         Self {
             library,
             released: false,
+            journal: PathBuf::from("journalctl"),
             gpm: false,
             nvlink_links: false,
             root: PathBuf::from("/"),

@@ -3,6 +3,7 @@
 use super::calls::{Fault, time};
 use super::card::{Known, Open, THREAD, Versions};
 use super::join::Places;
+use super::kernel::Kernel;
 use super::shared::{Lane, Shared, lock};
 use super::{Answer, Command, Options, fast, gpm, process, slow, xid};
 use crate::host::clock::Clock;
@@ -11,6 +12,7 @@ use reeve_core::gpu::{Hold, Inventory};
 use reeve_core::metrics::Samples;
 use reeve_core::metrics::families as f;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -46,7 +48,7 @@ struct Session<'n> {
 pub(super) fn run(
     nvml: &Nvml,
     options: &Options,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     inbox: &Receiver<Command>,
     known: &mut BTreeMap<String, Known>,
 ) -> End {
@@ -61,6 +63,8 @@ pub(super) fn run(
     shared.set_hold(Hold::Held);
     let watched: Vec<_> = session.cards.iter().map(|c| (c.known.index, c.known.uuid.clone())).collect();
     let over = AtomicBool::new(false);
+    let places = session.cards.iter().map(|c| (c.known.index, c.known.uuid.clone(), c.known.bus_id.clone())).collect();
+    let _kernel = Kernel::follow(&options.journal, places, shared);
     std::thread::scope(|scope| {
         let events = std::thread::Builder::new()
             .name("gpu-xid".into())

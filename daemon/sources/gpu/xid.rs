@@ -28,7 +28,6 @@ pub(super) enum Seen {
     /// NVML's event set.
     Nvml,
     /// The kernel's log.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the journal's reader hands them in"))]
     Kernel,
 }
 

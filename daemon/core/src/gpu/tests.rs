@@ -100,7 +100,7 @@ fn sup_05_what_does_not_fit_is_refused_with_the_reason() {
     books.give(&id("gone/1"), &["GPU-1".into()]);
     assert_eq!(given_to(&books), ["GPU-1"], "an owner who is not wanted any more holds nothing");
     let why = refused(&books, &ask(2));
-    assert_eq!(why, (false, "waits for 2 GPUs: 1 of 2 can be given; 1 held by train/1".into()));
+    assert_eq!(why, (false, "waits for 2 GPUs: 1 of 2 can be given; held by train/1".into()));
     let mut sick = cards(&[0, 0]);
     sick[1].facts.remap_failure = Some(true);
     saw(&mut books, sick, 2);

@@ -109,8 +109,14 @@ impl World {
             std::fs::create_dir_all(node.parent().unwrap()).unwrap();
             std::fs::write(node, "").unwrap();
         }
+        // What the kernel says is what a test writes; nothing else is.
+        let journal = root.path().join("journalctl");
+        let script = format!("#!/bin/sh\nexec tail -n +1 -f {}\n", root.path().join("kernel").display());
+        std::fs::write(root.path().join("kernel"), "").unwrap();
+        std::fs::write(&journal, script).unwrap();
+        std::fs::set_permissions(&journal, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let mut options =
-            Options { root: root.path().to_owned(), periods: QUICK, ..Options::new(Some(library.clone())) };
+            Options { journal, root: root.path().to_owned(), periods: QUICK, ..Options::new(Some(library.clone())) };
         change(&mut options);
         let lines: Vec<_> = state.lines().map(str::to_owned).collect();
         let ear = Arc::new(Ear::default());
@@ -127,6 +133,13 @@ impl World {
             self.lines.push(format!("{key} = {value}"));
         }
         write(&self.library, &self.lines);
+    }
+
+    /// The kernel says something.
+    pub(super) fn kernel(&self, line: &str) {
+        use std::io::Write;
+        let mut log = std::fs::OpenOptions::new().append(true).open(self.root.path().join("kernel")).unwrap();
+        writeln!(log, "{line}").unwrap();
     }
 
     /// A process with a cgroup.

@@ -86,6 +86,28 @@ fn met_21_release_lets_go_and_acquire_takes_back() {
     world.wait("by itself again", |told| told.one("reeve_gpu_up", "") == Some(1.0));
 }
 
+/// MET-21: an XID that reaches only the kernel's log is counted, also while NVML hangs.
+#[test]
+fn met_21_xids_of_the_kernels_log_are_counted() {
+    let mut world = World::new("profile = h200\ncards = 2");
+    world.anew();
+    world.set("call.nvmlDeviceGetUtilizationRates", "hang");
+    world.wait("stuck", |told| told.one("reeve_gpu_collect_success", "fast") == Some(0.0));
+    world.kernel(
+        "NVRM: Xid (PCI:0000:2b:00): 119, pid=7, name=x, Timeout after 6s of waiting for RPC response from GPU1",
+    );
+    let kernel = |told: &super::fake::Told| told.one("reeve_gpu_xid_errors_total", "xid=\"119\",source=\"kernel\"");
+    world.wait("counted", |told| kernel(told) == Some(1.0));
+    world.wait("the right card", |told| told.one("reeve_gpu_xid_last_timestamp_seconds", "gpu=\"1\"").is_some());
+    world.set("call.nvmlDeviceGetUtilizationRates", "");
+    world.anew();
+    world.set("1.event.1", "119");
+    world.set("1.event.2", "31");
+    world
+        .wait("the next one", |told| told.one("reeve_gpu_xid_errors_total", "xid=\"31\",source=\"nvml\"") == Some(1.0));
+    world.wait("once", |told| told.all("reeve_gpu_xid_errors_total").values().sum::<f64>() <= 3.0);
+}
+
 /// MET-21: a daemon that is restarted while NVML is let go of leaves it alone.
 #[test]
 fn met_21_released_outlives_the_daemon() {

@@ -20,11 +20,11 @@ fn met_21_shares_add_up_to_the_card() {
     world.process(4712, "/reeve.slice/reeve-train-1.service/inner");
     world.process(5000, "/user.slice/session-3.scope");
     world.places(vec![place("train", 1), place("train", 2)]);
+    world.set("0.util.4711", "40");
     world.set("0.memory.used", &(20 * GIB).to_string());
-    for (pid, bytes) in [(4711, 8 * GIB), (4712, 4 * GIB), (5000, 3 * GIB)] {
+    for (pid, bytes) in [(5000, 3 * GIB), (4711, 8 * GIB), (4712, 4 * GIB)] {
         world.set(&format!("0.process.{pid}"), &format!("compute {bytes}"));
     }
-    world.set("0.util.4711", "40");
     let mine = "worker=\"train\",replica=\"1\",role=\"trainer\",gpu=\"0\"";
     world.wait("its share", |told| told.one("reeve_worker_gpu_memory_used_bytes", mine) == Some((12 * GIB) as f64));
     world.until("the rest", |told| {

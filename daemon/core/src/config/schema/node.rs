@@ -79,7 +79,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         Some("127.0.0.1:9723"),
         "MET-18",
-        "Where the scrape endpoint listens.",
+        "Where the scrape endpoint listens. Off, and without a textfile, nothing is measured.",
     )
     .or_off(),
     Key::new(

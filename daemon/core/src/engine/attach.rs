@@ -28,7 +28,9 @@ impl Core {
             replica.restart = history.restart;
             replica.port = history.port;
             replica.gpus = history.gpus.given;
-            replica.last_cgroup = history.gpus.cgroup;
+            // The run that was alive is newer than any that had ended.
+            let live = history.live.as_ref().and_then(|live| live.cgroup.clone());
+            replica.last_cgroup = live.or(history.gpus.cgroup);
             if let Some(exit) = &history.last_exit {
                 self.written.insert(id.clone(), exit.run);
             }

@@ -110,10 +110,12 @@ impl Core {
         replica.stragglers_told = false;
         if live.run.is_some() {
             let given = replica.gpus.clone();
-            replica.last_cgroup.clone_from(&live.cgroup);
-            let grant = GpuGrant { given: given.clone(), cgroup: live.cgroup.clone() };
+            // A run that had ended before we found it tells none; its replica's is the same from run to run.
+            let cgroup = live.cgroup.clone().or_else(|| replica.last_cgroup.take());
+            replica.last_cgroup.clone_from(&cgroup);
+            let grant = GpuGrant { given: given.clone(), cgroup: cgroup.clone() };
             self.append(id, RunEntry::Gpus(grant));
-            self.gpus.died(id, &given, live.cgroup.clone(), live.pid, now);
+            self.gpus.died(id, &given, cgroup, live.pid, now);
             self.emit(Effect::LookAtGpus);
             self.timers.set(id, Timer::Gpus, now + gate::AGAIN);
         }

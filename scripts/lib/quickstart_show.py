@@ -280,7 +280,7 @@ class Story:
             if time.monotonic() < not_before:
                 return None
             return [task for task in work if task["state"] == "leased" and task["holder"] == victim
-                    and 0.2 <= task["progress"] <= 0.7]
+                    and 0.1 <= task["progress"] <= 0.8]
 
         task = self.watch(in_the_middle, 15, "%s was not seen at work" % victim)[0]
         self.before = self.node.replica(victim)

@@ -234,13 +234,21 @@ fn order(world: &mut World, id: &ReplicaId) -> Law {
     let picture = core.snapshot();
     for (name, worker) in &picture.workers {
         let Some(lower) = world.config.workers.get(name).filter(|l| l.order < def.order) else { continue };
-        let stopped =
-            |r: &ReplicaStatus| world.store.node.stopped.contains_key(&r.id) || r.reason.contains("scaled to");
-        let skipped = worker.wanted == 0 || worker.replicas.iter().all(|r| r.state == "done" || stopped(r));
+        // One that goes because there are fewer now may have another reason to tell by the time: as many as are wanted
+        // must be at rest.
+        let surplus = |r: &&ReplicaStatus| r.reason.contains("scaled to");
+        let at_rest = |r: &&ReplicaStatus| r.state == "done" || world.store.node.stopped.contains_key(&r.id);
+        let replicas = || worker.replicas.iter().map(|r| &**r);
+        let resting = replicas().filter(|r| !surplus(r)).filter(at_rest).count();
+        let skipped = resting >= worker.wanted as usize && !replicas().all(|r| surplus(&r)) || worker.wanted == 0;
         if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
+            let others = worker.replicas.iter().map(|r| format!("{} {}: {}", r.id, r.state, r.reason));
             return Err(format!(
-                "{id} (order {}) is started before {name} (order {}) was ready",
-                def.order, lower.order
+                "{id} (order {}) is started before {name} (order {}) was ready: wanted {}, {}",
+                def.order,
+                lower.order,
+                worker.wanted,
+                others.collect::<Vec<_>>().join(", ")
             ));
         }
     }

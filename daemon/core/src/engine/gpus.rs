@@ -103,6 +103,18 @@ impl Core {
         self.emit(Effect::KillStragglers { replica: id.clone(), cgroup });
     }
 
+    /// A run holds cards: where it is, is kept with them, so that a later daemon knows its stragglers even when its end
+    /// was the last thing that this one has written.
+    pub(super) fn gpus_of_the_living(&mut self, id: &ReplicaId) {
+        let Some(replica) = self.replicas.get_mut(id).filter(|r| !r.gpus.is_empty()) else { return };
+        let Some(cgroup) = replica.live.as_ref().and_then(|live| live.cgroup.clone()) else { return };
+        if replica.last_cgroup.as_ref() != Some(&cgroup) {
+            replica.last_cgroup = Some(cgroup.clone());
+            let grant = GpuGrant { given: replica.gpus.clone(), cgroup: Some(cgroup) };
+            self.append(id, RunEntry::Gpus(grant));
+        }
+    }
+
     /// A run has ended: nothing starts on its cards before they were seen to be clean.
     pub(super) fn gpus_of_the_dead(&mut self, id: &ReplicaId, live: &Live) {
         let now = self.now.mono;
@@ -186,7 +198,8 @@ impl Core {
             let given: Vec<_> = std::mem::take(&mut replica.gpus);
             let own: Vec<_> = given.into_iter().filter(|uuid| self.gpus.owner(uuid).is_none()).collect();
             replica.gpus.clone_from(&own);
-            let suspect = replica.last_cgroup.clone().filter(|_| replica.expected.is_none());
+            // One that lives without cards has left whatever it once had.
+            let suspect = replica.last_cgroup.clone().filter(|_| replica.expected.is_none() || own.is_empty());
             self.gpus.give(&id, &own);
             // Whether its last run had left its cards was known to the former daemon only.
             if let Some(cgroup) = suspect {

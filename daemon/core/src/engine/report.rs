@@ -54,6 +54,7 @@ impl Core {
         live.cgroup.clone_from(&cgroup);
         live.started = now;
         self.keep_live(id);
+        self.gpus_of_the_living(id);
         let reason = self.replicas.get(id).map(|r| r.reason.clone()).unwrap_or_default();
         let again = self.replicas.get(id).is_some_and(|r| r.restart.failures > 0);
         self.transition(id, Input::Launched, &reason);

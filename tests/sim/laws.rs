@@ -238,9 +238,8 @@ fn order(world: &mut World, id: &ReplicaId) -> Law {
         // must be at rest.
         let surplus = |r: &&ReplicaStatus| r.reason.contains("scaled to");
         let at_rest = |r: &&ReplicaStatus| r.state == "done" || world.store.node.stopped.contains_key(&r.id);
-        let replicas = || worker.replicas.iter().map(|r| &**r);
-        let resting = replicas().filter(|r| !surplus(r)).filter(at_rest).count();
-        let skipped = resting >= worker.wanted as usize && !replicas().all(|r| surplus(&r)) || worker.wanted == 0;
+        let resting = worker.replicas.iter().map(|r| &**r).filter(|r| !surplus(r)).filter(at_rest).count();
+        let skipped = resting >= worker.wanted as usize;
         if !skipped && lower.node_selector.is_empty() && !world.settled.contains(name) {
             let others = worker.replicas.iter().map(|r| format!("{} {}: {}", r.id, r.state, r.reason));
             return Err(format!(

@@ -51,9 +51,11 @@ impl Measuring {
         }
     }
 
-    /// A run is over.
+    /// A run is over. Where nothing is measured, nobody would ever take that note.
     pub(super) fn ended(&self, record: &ExitRecord) {
-        self.workers.ended(record);
+        if self.running.is_some() {
+            self.workers.ended(record);
+        }
     }
 
     fn restart(&mut self) {
@@ -121,8 +123,8 @@ impl App {
     }
 
     /// Another configuration is about to take effect. Told before, so that a worker that it starts is known.
-    pub(super) fn hear_of(&self, config: &Arc<Config>) {
-        if let Some(intake) = &self.intake {
+    pub(super) fn hear_of(&mut self, config: &Arc<Config>) {
+        if let Some(intake) = &mut self.intake {
             intake.configure(Arc::clone(config));
         }
     }

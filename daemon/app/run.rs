@@ -234,6 +234,7 @@ impl App {
             self.stale = true;
             self.carry_out_all(effects);
         }
+        self.flush_intake();
         if listed {
             // Sockets of replicas that nobody has asked for by now belong to nobody.
             self.notify.sweep();
@@ -254,6 +255,12 @@ impl App {
         }
     }
 
+    fn flush_intake(&mut self) {
+        if let Some(intake) = &mut self.intake {
+            intake.flush();
+        }
+    }
+
     /// Makes a new picture, if something has changed and the last one is old enough.
     fn picture_if_due(&mut self) {
         if self.stale && self.pictured.elapsed() >= PICTURE {
@@ -263,6 +270,7 @@ impl App {
 
     /// Makes a new picture now.
     pub(super) fn picture(&mut self) {
+        self.flush_intake();
         let snapshot = self.core.snapshot();
         self.sd.status(&snapshot.node.status_line);
         self.snapshot.send_replace(snapshot);

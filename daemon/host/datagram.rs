@@ -1,6 +1,7 @@
 //! Datagram sockets on which workers speak: making one, reading from it, and who may speak on it.
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockType, UnixCredentials, getsockopt, recvmsg, setsockopt, sockopt,
 };
@@ -93,6 +94,12 @@ fn nonblocking(fd: BorrowedFd<'_>) -> nix::Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// Whether something is there to be received.
+pub fn waiting(fd: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut asked, PollTimeout::ZERO) == Ok(1)
 }
 
 /// Takes one datagram. Descriptors in it are closed: that answers `BARRIER=1`, and nothing else may send any.

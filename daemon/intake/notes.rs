@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use reeve_core::metrics::Told;
 use reeve_core::status::ReplicaStatus;
-use reeve_core::{ReplicaId, RunId};
+use reeve_core::{Mono, ReplicaId, RunId};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -40,8 +40,8 @@ pub enum What {
 #[derive(Debug)]
 pub(super) enum Note {
     Socket(OwnedFd),
-    Starting(Option<u32>),
-    Shown(Shown),
+    Starting(Mono, Option<u32>),
+    Shown(Mono, Shown),
     Settings(Box<Settings>),
 }
 

@@ -6,9 +6,9 @@ use super::settings::Settings;
 use super::socket::{self, Shared, Socket};
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
-use reeve_core::ReplicaId;
 use reeve_core::metrics::Intake;
 use reeve_core::rng::Rng;
+use reeve_core::{Mono, ReplicaId};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub(super) struct Teller {
     rng: Rng,
     intake: Intake,
     socket: Option<Socket>,
+    user: Option<u32>,
     shown: Shown,
     reading: Option<Reading>,
     next_reading: Option<Instant>,
@@ -73,6 +74,7 @@ impl Teller {
             rng: Rng::new(seed),
             intake,
             socket: None,
+            user: None,
             shown: Shown::default(),
             reading: None,
             next_reading: None,
@@ -113,17 +115,21 @@ impl Teller {
     fn note(&mut self, note: Note) {
         match note {
             Note::Socket(fd) => match Socket::new(fd, self.replica.unit()) {
-                Ok(socket) => self.socket = Some(socket),
+                Ok(mut socket) => {
+                    socket.set_user(self.user);
+                    self.socket = Some(socket);
+                }
                 Err(error) => tracing::warn!(replica = %self.replica, %error, "its socket for metrics cannot be read"),
             },
-            Note::Starting(user) => {
+            Note::Starting(at, user) => {
                 self.leftovers();
-                self.intake.starting(Clock::now().mono);
+                self.intake.starting(at);
+                self.user = user;
                 if let Some(socket) = &mut self.socket {
                     socket.set_user(user);
                 }
             }
-            Note::Shown(shown) => self.show(shown),
+            Note::Shown(at, shown) => self.show(at, shown),
             Note::Settings(settings) => {
                 self.intake.set_habits(settings.habits.clone());
                 self.settings = *settings;
@@ -133,9 +139,8 @@ impl Teller {
         }
     }
 
-    fn show(&mut self, shown: Shown) {
+    fn show(&mut self, at: Mono, shown: Shown) {
         let before = std::mem::replace(&mut self.shown, shown);
-        let now = Clock::now().mono;
         if before.run != self.shown.run {
             if before.run.is_some() {
                 self.leftovers();
@@ -144,7 +149,7 @@ impl Teller {
                 self.values.clear();
             }
             if self.shown.run.is_some() {
-                self.intake.begin(now);
+                self.intake.begin(at);
             }
             self.tell_series();
             self.first = true;

@@ -4,8 +4,10 @@
 
 use super::*;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use reeve_core::{LauncherEvent, Notification};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 struct Bench {
@@ -93,7 +95,7 @@ async fn a_barrier_is_answered_by_closing_its_descriptor() {
 async fn what_was_said_during_a_restart_is_heard_after_it() {
     let mut before = bench();
     let path = before.sockets.bind(&replica(1)).unwrap();
-    let kept = before.sockets.open[&replica(1)].0.fd.get_ref();
+    let kept = before.sockets.open[&replica(1)].fd();
     let kept = kept.try_clone().unwrap();
     let other: OwnedFd = UnixDatagram::unbound().unwrap().into();
     before.sockets.close(&replica(1)).unwrap();

@@ -16,7 +16,13 @@ pub(super) fn run(shared: &Shared) {
     let mut told = None;
     while !shared.is_ending() {
         let before = seen;
-        shared.watch(&mut seen, shared.periods.fast.min(Duration::from_secs(4)) / 4);
+        // Without a hold nothing can be overdue.
+        let often = if shared.hold() == Hold::Held {
+            shared.periods.fast.min(Duration::from_secs(4)) / 4
+        } else {
+            shared.periods.fast
+        };
+        shared.watch(&mut seen, often);
         let began = Clock::now().mono;
         let hold = shared.hold();
         let stamps = shared.stamps();

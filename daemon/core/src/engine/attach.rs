@@ -37,7 +37,7 @@ impl Core {
             replica.last_exit = history.last_exit;
             replica.expected = history.live;
             replica.def = self.config.workers.get(&id.worker).cloned();
-            self.replicas.insert(id, replica);
+            self.replicas.insert(id, Box::new(replica));
         }
         self.restore_gpus();
         for (id, reason) in &self.node.replacing {
@@ -66,7 +66,7 @@ impl Core {
         self.seen.insert(id.clone());
         if !self.replicas.contains_key(&id) {
             let now = self.now;
-            self.replicas.insert(id.clone(), Replica::new(id.clone(), now));
+            self.replicas.insert(id.clone(), Box::new(Replica::new(id.clone(), now)));
             let text = "found, and nobody has defined it";
             self.emit(Effect::Notice(Notice::replica(Kind::Orphan, &id, Some(found.run), text)));
         }
@@ -141,7 +141,7 @@ impl Core {
     /// Writes the ends nobody saw, oldest first: the run that was known last, then those in between. What came before
     /// the newest record has been recorded.
     fn record_missed(&mut self, id: &ReplicaId, found: &Found, stored: Option<&LiveRun>, recorded: Option<RunId>) {
-        let known = self.replicas.get(id).and_then(Replica::run);
+        let known = self.replicas.get(id).and_then(|replica| replica.run());
         let first = found.missed.iter().position(|(run, _)| Some(*run) == recorded).map_or(0, |at| at + 1);
         let missed = found.missed.get(first..).unwrap_or_default();
         let of = |run: RunId| missed.iter().find(|(r, _)| *r == run).map(|(_, info)| info.clone());

@@ -7,7 +7,7 @@ use crate::ids::{ReplicaId, RunId};
 use crate::notice::Kind;
 use crate::persist::RunEntry;
 use crate::plan::On;
-use crate::replica::{Live, Replica, tallies};
+use crate::replica::{Live, tallies};
 use crate::restart::{self, Doom, Verdict};
 use crate::time::Wall;
 use crate::timers::Timer;
@@ -185,7 +185,7 @@ impl Core {
         self.damp(id, cause);
         self.team_failed(id, cause);
         self.look_settled(&id.worker);
-        if self.replicas.get(id).is_some_and(Replica::is_done) {
+        if self.replicas.get(id).is_some_and(|replica| replica.is_done()) {
             self.wake(&On::Worker(id.worker.clone()));
         }
         self.mark(id);

@@ -93,7 +93,8 @@ pub struct Core {
     desired: Desired,
     phase: Phase,
     phase_since: Now,
-    replicas: BTreeMap<ReplicaId, Replica>,
+    /// Boxed: each takes more than a kilobyte, and half of a tree's places stand empty.
+    replicas: BTreeMap<ReplicaId, Box<Replica>>,
     /// The newest run of each replica of which a record was written, over its being forgotten. A start that failed has a
     /// record and was no run.
     written: BTreeMap<ReplicaId, RunId>,
@@ -308,7 +309,7 @@ impl Core {
     }
 
     fn notice(&mut self, kind: Kind, id: &ReplicaId, reason: impl Into<String>) {
-        let run = self.replicas.get(id).and_then(Replica::run);
+        let run = self.replicas.get(id).and_then(|replica| replica.run());
         self.out.push(Effect::Notice(Notice::replica(kind, id, run, reason)));
     }
 

@@ -29,7 +29,7 @@ impl Core {
             for index in &worker.indices {
                 let id = ReplicaId::new(name.clone(), *index);
                 let now = self.now;
-                self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id, now));
+                self.replicas.entry(id.clone()).or_insert_with(|| Box::new(Replica::new(id, now)));
             }
         }
         let workers = &self.desired.workers;
@@ -147,7 +147,7 @@ impl Core {
     pub(super) fn of(&self, name: &WorkerName) -> impl Iterator<Item = &Replica> {
         let first = ReplicaId::new(name.clone(), 0);
         let last = ReplicaId::new(name.clone(), u32::MAX);
-        self.replicas.range(first..=last).map(|(_, r)| r)
+        self.replicas.range(first..=last).map(|(_, r)| &**r)
     }
 
     /// Decides about every dirty replica, and carries it out, until nothing is left to decide.

@@ -68,7 +68,7 @@ impl Core {
     /// else starts.
     fn came_too_late(&mut self, id: &ReplicaId, run: RunId, cgroup: Option<String>) {
         let now = self.now;
-        let replica = self.replicas.entry(id.clone()).or_insert_with(|| Replica::new(id.clone(), now));
+        let replica = self.replicas.entry(id.clone()).or_insert_with(|| Box::new(Replica::new(id.clone(), now)));
         if replica.run() == Some(run) {
             return;
         }

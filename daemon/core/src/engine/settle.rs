@@ -16,7 +16,7 @@ impl Core {
     /// Counts an end towards a mass crash. One that was asked for, or that will not be tried again, frees those that
     /// wait for its trial.
     pub(super) fn damp(&mut self, id: &ReplicaId, cause: &Cause) {
-        let parked = self.replicas.get(id).is_some_and(Replica::is_parked);
+        let parked = self.replicas.get(id).is_some_and(|replica| replica.is_parked());
         if parked || matches!(cause, Cause::Operator | Cause::StopTimeout | Cause::Clean) {
             return self.leave_damping(id);
         }
@@ -96,9 +96,9 @@ impl Core {
         if !self.has_faults(id) {
             return;
         }
-        let reset = replica_reset(self.replicas.get(id), start_time);
+        let reset = replica_reset(self.replicas.get(id).map(Box::as_ref), start_time);
         if up < reset {
-            let at = live_started(self.replicas.get(id), now.mono) + reset;
+            let at = live_started(self.replicas.get(id).map(Box::as_ref), now.mono) + reset;
             self.timers.set(id, Timer::Settle, at);
             return;
         }

@@ -89,7 +89,8 @@ fn dependency(view: &View<'_>, worker: &DesiredWorker) -> Option<Wait> {
 }
 
 fn done(view: &View<'_>, name: &WorkerName, worker: &DesiredWorker) -> bool {
-    let is_done = |i: &u32| view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(Replica::is_done);
+    let is_done =
+        |i: &u32| view.replicas.get(&ReplicaId::new(name.clone(), *i)).is_some_and(|replica| replica.is_done());
     !worker.indices.is_empty() && worker.indices.iter().all(is_done)
 }
 
@@ -123,7 +124,7 @@ fn team(view: &View<'_>, worker: &DesiredWorker, id: &ReplicaId, now: Mono) -> O
 fn of<'a>(view: &'a View<'_>, name: &WorkerName) -> impl Iterator<Item = &'a Replica> {
     let first = ReplicaId::new(name.clone(), 0);
     let last = ReplicaId::new(name.clone(), u32::MAX);
-    view.replicas.range(first..=last).map(|(_, r)| r)
+    view.replicas.range(first..=last).map(|(_, r)| &**r)
 }
 
 /// SUP-05: it has the cards it asks for, and they are clean. `Some`: it is to be given these.

@@ -26,7 +26,7 @@ pub struct View<'a> {
     /// What should be.
     pub desired: &'a Desired,
     /// What is.
-    pub replicas: &'a BTreeMap<ReplicaId, Replica>,
+    pub replicas: &'a BTreeMap<ReplicaId, Box<Replica>>,
     /// Workers of which every living replica should be down.
     pub going_down: &'a GoingDown,
     /// Counts per worker.

@@ -18,7 +18,7 @@ use std::ffi::CString;
 use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The variable that marks every process of this daemon, whatever it does to its session.
@@ -60,11 +60,9 @@ pub(super) fn prepare(
         Some(file) => environment::read(file)?,
         None => BTreeMap::new(),
     };
-    let runtime = runtime_folder(&common.paths, &spec.replica, &account)?;
-    if spec.wants_multiprocess(&shown(&runtime)) {
-        let folder = runtime.join(MULTIPROCESS_FOLDER);
-        empty_folder(&folder, run, &account).map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
-    }
+    let runtime = common.paths.runtime_dir(&spec.replica);
+    let numbers = spec.wants_multiprocess(&shown(&runtime)).then(|| runtime.join(MULTIPROCESS_FOLDER));
+    runtime_folder(&runtime, numbers.as_deref(), run, &account)?;
     let credentials = credentials::provide(&common.paths, spec, &account)?;
 
     let mut variables = base(&account);
@@ -105,11 +103,17 @@ fn base(account: &Account) -> BTreeMap<String, String> {
     variables
 }
 
-/// Makes the replica's own folder. Its parent is ours alone, so nobody can put something else in its place.
-fn runtime_folder(paths: &Paths, replica: &ReplicaId, account: &Account) -> Result<PathBuf, String> {
-    let folder = paths.runtime_dir(replica);
-    own_folder(&folder, 0o755, account).map_err(|e| format!("{}: {}", folder.display(), reason(&e)))?;
-    Ok(folder)
+/// Makes the replica's own folder, and an empty one for its numbers in it. The parent is ours alone, so nobody can put
+/// something else in its place.
+fn runtime_folder(folder: &Path, numbers: Option<&Path>, run: RunId, account: &Account) -> Result<(), String> {
+    let failed = |path: &Path, e: &io::Error| format!("{}: {}", path.display(), reason(e));
+    // While it is ours, what is made in it is what it seems.
+    let inside = || numbers.map_or(Ok(()), |numbers| own_folder(numbers, 0o755, account));
+    let fresh = own_folder_with(folder, 0o755, account, inside).map_err(|e| failed(folder, &e))?;
+    match numbers {
+        Some(numbers) if !fresh => empty_folder(numbers, run, account).map_err(|e| failed(numbers, &e)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that the account has an empty folder there. The folder above is the account's own: what is made there might
@@ -148,6 +152,16 @@ fn remove_any(path: &Path) {
 
 /// Makes `folder` (and what is above it) and gives it to the account.
 pub(super) fn own_folder(folder: &Path, mode: u32, account: &Account) -> io::Result<()> {
+    own_folder_with(folder, mode, account, || Ok(())).map(drop)
+}
+
+/// The same; when it was not there, `inside` is called before the account gets it. Returns whether it was made.
+fn own_folder_with(
+    folder: &Path,
+    mode: u32,
+    account: &Account,
+    inside: impl FnOnce() -> io::Result<()>,
+) -> io::Result<bool> {
     let fresh = match DirBuilder::new().mode(mode).create(folder) {
         Ok(()) => true,
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => false,
@@ -167,12 +181,13 @@ pub(super) fn own_folder(folder: &Path, mode: u32, account: &Account) -> io::Res
     }
     if fresh {
         std::fs::set_permissions(folder, Permissions::from_mode(mode))?;
+        inside()?;
     }
     use std::os::unix::fs::MetadataExt;
     if known.uid() != account.uid || known.gid() != account.gid {
         lchown(folder, Some(account.uid), Some(account.gid))?;
     }
-    Ok(())
+    Ok(fresh)
 }
 
 /// Removes what `prepare` has made for the replica.

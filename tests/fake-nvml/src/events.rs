@@ -1,6 +1,7 @@
 //! XIDs: `0.event.1 = 79`. Each number is delivered once to each set that was made before it came.
 
 use crate::answer::{INVALID, Place, card, handle, put, symbols, system};
+use crate::state;
 use nvml_wrapper_sys::bindings::*;
 use std::collections::BTreeSet;
 use std::ffi::{c_uint, c_ulonglong};
@@ -77,7 +78,7 @@ symbols! {
             if Instant::now() >= end {
                 return Err(nvmlReturn_enum_NVML_ERROR_TIMEOUT);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(if state::fixed() { end - Instant::now() } else { LOOK });
         }
     }
 }

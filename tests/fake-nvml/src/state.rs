@@ -4,7 +4,7 @@ use crate::profile;
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What the file says, laid over the profile it names.
 #[derive(Debug, Default)]
@@ -104,8 +104,21 @@ fn path() -> Option<PathBuf> {
     Some(format!("{}.state", name.to_str().ok()?).into())
 }
 
+/// `FAKE_NVML_FIXED` is set: the file is read once, as a benchmark wants it, whose figures are not to hold what this
+/// library costs by looking at a file for each call.
+pub fn fixed() -> bool {
+    static FIXED: OnceLock<bool> = OnceLock::new();
+    *FIXED.get_or_init(|| std::env::var_os("FAKE_NVML_FIXED").is_some())
+}
+
 /// The state as the file says it now. Without a file: no driver.
 pub fn now() -> Arc<State> {
+    if fixed() {
+        let known = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, state)) = &*known {
+            return Arc::clone(state);
+        }
+    }
     let text =
         path().and_then(|p| std::fs::read_to_string(p).ok()).unwrap_or_else(|| "init = driver-not-loaded".into());
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@
 //!   [`finish`] are the two ends of an operation;
 //! - [`attach`]: finding units after a start, a loss of the bus, a daemon-reexec;
 //! - [`ops`], [`board`]: conversations with PID 1;
-//! - [`render`], [`sandbox`], [`values`], [`credentials`], [`failure`]: texts and properties.
+//! - [`render`], [`confinement`], [`sandbox`], [`values`], [`credentials`], [`failure`]: texts and properties.
 //!
 //! Units are followed by `PropertiesChanged` alone: PID 1 sends it anyway, it carries the whole end of a run, and it
 //! comes no later than the answer to any question that a pidfd could prompt. So a death costs no call before the
@@ -14,6 +14,7 @@
 mod attach;
 mod begin;
 mod board;
+mod confinement;
 mod credentials;
 mod engine;
 mod failure;

@@ -2,6 +2,7 @@
 //! at outside it is where credentials lie.
 
 use super::super::TeamLimits;
+use super::confinement::confinement;
 use super::values::any_address;
 use super::{credentials, multiprocess, sandbox};
 use crate::bus::systemd1::{Property, Value};
@@ -249,61 +250,6 @@ pub(super) fn cut_off() -> Vec<Property> {
         Property::new("IPAddressAllow", Value::Addresses(vec![])),
         Property::new("IPAddressDeny", Value::Addresses(any_address())),
     ]
-}
-
-fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Result<Vec<Property>, String> {
-    let runtime = paths.runtime_dir(&spec.replica);
-    let mut without = Vec::new();
-    // A private /tmp would hide what the worker needs there.
-    let needed = [
-        spec.working_directory.as_deref().map(Path::new),
-        spec.exec.first().map(Path::new),
-        socket,
-        Some(runtime.as_path()),
-    ];
-    let shared = |p: &Path| p.starts_with("/tmp") || p.starts_with("/var/tmp");
-    if needed.into_iter().flatten().any(shared) {
-        without.push("PrivateTmp");
-    }
-    let mut all = Vec::new();
-    if spec.limits.gpus_limit > 0 || spec.limits.gpus_request > 0 {
-        without.push("PrivateDevices");
-        if !spec.sandbox.contains_key("DevicePolicy") {
-            all.push(Property::new("DevicePolicy", "closed"));
-            all.push(Property::new("DeviceAllow", Value::Pairs(devices(spec))));
-        }
-    }
-    all.extend(sandbox::properties(&spec.sandbox, &without)?);
-    let mut writable = Vec::new();
-    if let Some(folder) = &spec.working_directory {
-        writable.push(format!("-{folder}"));
-    }
-    match runtime.strip_prefix("/run") {
-        // systemd makes it and gives it to the worker's user.
-        Ok(below) if paths.root == Path::new("/") => {
-            let mut folders = vec![below.display().to_string()];
-            folders.extend(multiprocess::folder(spec, paths).flatten());
-            // Removed with all in it when the unit stops, so that each run finds them empty.
-            all.push(Property::new("RuntimeDirectory", folders));
-        }
-        _ => writable.push(format!("-{}", runtime.display())),
-    }
-    all.push(Property::new("ReadWritePaths", writable));
-    // Else the worker's user owns memory.pressure on newer systemd, and reeved may not set a trigger.
-    all.push(Property::new("MemoryPressureWatch", "skip"));
-    Ok(all)
-}
-
-/// Its own cards, and what they are reached through. In the unit itself, so that a reload applies it again. Where the
-/// files are not known beforehand: all cards.
-fn devices(spec: &RunSpec) -> Vec<(String, String)> {
-    const COMMON: [&str; 3] = ["/dev/nvidiactl", "char-nvidia-uvm", "/dev/nvidia-modeset"];
-    let rw = |path: &str| (path.to_owned(), "rw".to_owned());
-    match spec.devices.as_slice() {
-        [] if spec.gpus.is_empty() && spec.limits.gpus_request == 0 => Vec::new(),
-        [] => vec![rw("char-nvidia*")],
-        own => COMMON.into_iter().chain(own.iter().map(String::as_str)).map(rw).collect(),
-    }
 }
 
 #[cfg(test)]

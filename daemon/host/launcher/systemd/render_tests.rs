@@ -111,6 +111,18 @@ fn a_private_tmp_never_hides_what_the_worker_needs() {
     assert_eq!(value(&rendered(&spec), "ReadWritePaths"), Some(vec!["-/tmp/work".to_owned()].into()));
 }
 
+/// A unit whose sandbox closes nothing is not given a mount namespace by what would be opened in it.
+#[test]
+fn what_is_not_closed_is_not_opened() {
+    let open = [("ProtectSystem", "no"), ("ProtectHome", "no")];
+    let sandbox = open.map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).into();
+    let spec = RunSpec { working_directory: Some("/srv/work".into()), sandbox, ..spec() };
+    assert_eq!(value(&rendered(&spec), "ReadWritePaths"), None);
+    let mut closed = spec;
+    closed.sandbox.insert("ReadOnlyPaths".to_owned(), vec!["/srv".to_owned()]);
+    assert_eq!(value(&rendered(&closed), "ReadWritePaths"), Some(vec!["-/srv/work".to_owned()].into()));
+}
+
 /// SUP-05: a worker reaches its own cards and no others; where their files are not known, all of them.
 #[test]
 fn sup_05_a_worker_reaches_its_own_cards() {

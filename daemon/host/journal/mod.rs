@@ -10,6 +10,7 @@ pub mod logging;
 mod native;
 pub mod reader;
 pub mod stderr;
+mod tails;
 
 use native::{Entry, Native};
 use nix::sys::stat::fstat;

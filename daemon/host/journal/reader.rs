@@ -1,9 +1,10 @@
 //! Reading the journal, by `journalctl`: the last lines of a run, logs for people, exits nobody watched.
 //!
 //! A process of its own costs nothing while nobody reads, reads every journal format of its systemd, and a damaged journal
-//! cannot hurt the daemon.
+//! cannot hurt the daemon. Runs that end together have their last lines read together, see [`super::tails`].
 
 use super::exits;
+use super::tails::{self, Tails};
 use crate::host::ready;
 use nix::fcntl::OFlag;
 use reeve_core::{ExitInfo, RunId, Wall};
@@ -24,8 +25,6 @@ const READS: usize = 2;
 const STREAMS: usize = 32;
 /// A short read takes no longer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// journald may still be reading what a run wrote last.
-const SETTLE: Duration = Duration::from_millis(200);
 /// The most one short read may give.
 const OUTPUT_MAX: u64 = 4 * 1024 * 1024;
 
@@ -44,6 +43,7 @@ pub struct Reader {
     program: PathBuf,
     reads: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    tails: Tails,
 }
 
 impl Default for Reader {
@@ -55,19 +55,25 @@ impl Default for Reader {
 impl Reader {
     /// With this `journalctl`.
     pub fn new(program: PathBuf) -> Self {
-        Self { program, reads: Arc::new(Semaphore::new(READS)), streams: Arc::new(Semaphore::new(STREAMS)) }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { program, reads: places(READS), streams: places(STREAMS), tails: Tails::default() }
     }
 
     /// The last `n` lines of a run that has just ended, oldest first.
     pub async fn tail(&self, run: RunId, n: usize) -> Result<Vec<String>, String> {
-        tokio::time::sleep(SETTLE).await;
+        self.tails.wait_for(self, run, n).await
+    }
+
+    /// The newest `n` lines of these runs together, newest first, each with its run; whether there may be more.
+    pub(super) async fn newest(&self, runs: &[RunId], n: usize) -> Result<(Vec<(RunId, String)>, bool), String> {
         let mut command = self.command();
         command
-            .args(["--output=json", "--all", "--output-fields=MESSAGE"])
+            .args(["--output=json", "--all", "--reverse", "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID"])
             .arg(format!("--lines={n}"))
-            .arg(format!("_SYSTEMD_INVOCATION_ID={run}"));
-        let entries = self.read(command).await?;
-        Ok(entries.iter().filter_map(message).collect())
+            .args(runs.iter().map(|run| format!("_SYSTEMD_INVOCATION_ID={run}")));
+        let (entries, whole) = self.read(command).await?;
+        let more = !whole || entries.len() >= n;
+        Ok((entries.iter().filter_map(|entry| Some((tails::run_of(entry)?, message(entry)?))).collect(), more))
     }
 
     /// Exits that PID 1 recorded of a unit since then, oldest first: what happened while reeved was away.
@@ -80,7 +86,7 @@ impl Reader {
             .arg(format!("--since=@{seconds}.{micros:06}"))
             .args(["_PID=1", &format!("UNIT={unit}")])
             .args(exits::MESSAGE_IDS.map(|id| format!("MESSAGE_ID={id}")));
-        Ok(exits::collect(&self.read(command).await?))
+        Ok(exits::collect(&self.read(command).await?.0))
     }
 
     /// Log lines as people read them: the read end of a pipe that ends after the newest, or goes on. The process behind
@@ -139,7 +145,8 @@ impl Reader {
         command
     }
 
-    async fn read(&self, mut command: Command) -> Result<Vec<Value>, String> {
+    /// Its entries, and whether that is all of them.
+    async fn read(&self, mut command: Command) -> Result<(Vec<Value>, bool), String> {
         let _place = self.reads.acquire().await;
         let work = async {
             let mut child = command.spawn()?;
@@ -157,7 +164,8 @@ impl Reader {
         if !status.success() && output.is_empty() {
             return Err(format!("{program} failed: {status}"));
         }
-        Ok(output.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        let whole = (output.len() as u64) < OUTPUT_MAX;
+        Ok((output.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect(), whole))
     }
 }
 
@@ -197,12 +205,36 @@ mod tests {
     #[tokio::test]
     async fn the_tail_of_a_run_is_text() {
         let dir = tempfile::tempdir().unwrap();
-        let script = r#"echo '{"MESSAGE":"one"}'; echo nonsense
-            echo '{"MESSAGE":[27,91,51,49,109,114,101,100]}'; echo '{"MESSAGE":null}'"#;
-        let lines = stand_in(&dir, script).tail(RunId([1; 16]), 50).await;
+        let run = format!(r#""_SYSTEMD_INVOCATION_ID":"{}""#, "01".repeat(16));
+        let script = format!(
+            r#"echo '{{{run},"MESSAGE":[27,91,51,49,109,114,101,100]}}'; echo nonsense
+            echo '{{{run},"MESSAGE":"one"}}'; echo '{{{run},"MESSAGE":null}}'; echo '{{"MESSAGE":"whose?"}}'"#
+        );
+        let lines = stand_in(&dir, &script).tail(RunId([1; 16]), 50).await;
         assert_eq!(lines.unwrap(), ["one", " [31mred"]);
         let expected = format!("--lines=50 _SYSTEMD_INVOCATION_ID={}\n", "01".repeat(16));
         assert!(args(&dir).ends_with(&expected), "{}", args(&dir));
+    }
+
+    /// Runs that end together cost one process; one that has said so much that others may be cut off costs another.
+    #[tokio::test]
+    async fn runs_that_end_together_are_read_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let calls = dir.path().join("calls");
+        let entry = |n: u8, text: &str| {
+            format!(r#"echo '{{"_SYSTEMD_INVOCATION_ID":"{}","MESSAGE":"{text}"}}'"#, format!("{n:02x}").repeat(16))
+        };
+        // Four lines were asked for, two of each, and all four are of the first.
+        let chatty = (1..=4).rev().map(|n| entry(1, &format!("a{n}"))).collect::<Vec<_>>().join("\n");
+        let script = format!(
+            "echo call >> {}\ncase \"$*\" in *=0101*=0202*)\n{chatty};;\n*) {};;\nesac",
+            calls.display(),
+            entry(2, "b1")
+        );
+        let reader = stand_in(&dir, &script);
+        let (one, two) = tokio::join!(reader.tail(RunId([1; 16]), 2), reader.tail(RunId([2; 16]), 2));
+        assert_eq!((one.unwrap(), two.unwrap()), (vec!["a3".to_owned(), "a4".to_owned()], vec!["b1".to_owned()]));
+        assert_eq!(std::fs::read_to_string(&calls).unwrap().lines().count(), 2);
     }
 
     #[tokio::test]

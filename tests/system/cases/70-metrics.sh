@@ -106,6 +106,47 @@ TOML
         --storage.tsdb.path="$at/data" --web.listen-address=127.0.0.1:9099
     wait_for "Prometheus has scraped" eval 'curl -sf --get --data-urlencode "query=reeve_build_info" http://127.0.0.1:9099/api/v1/query | jq -e ".data.result | length == 1"'
     wait_for "the alert fires" eval 'curl -sf http://127.0.0.1:9099/api/v1/alerts | jq -e ".data.alerts[] | select(.labels.alertname == \"AgentFailure\" and .labels.worker == \"doomed\" and .state == \"firing\")"'
+    # What public rules and dashboards for node_exporter ask of a node, with the labels by which they choose.
+    local asked expression
+    mapfile -t asked <<'PROMQL'
+count without (cpu, mode) (node_cpu_seconds_total{mode="idle"})
+1 - avg without (cpu) (sum without (mode) (rate(node_cpu_seconds_total{mode=~"idle|iowait|steal"}[30s])))
+node_load1 / on (instance) group_left () count by (instance) (node_cpu_seconds_total{mode="idle"})
+node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes
+node_memory_Buffers_bytes + node_memory_Cached_bytes + node_memory_MemFree_bytes + node_memory_Slab_bytes
+node_memory_SwapTotal_bytes - node_memory_SwapFree_bytes
+rate(node_vmstat_pgmajfault[30s])
+rate(node_vmstat_pgpgin[30s]) + rate(node_vmstat_pgpgout[30s])
+increase(node_vmstat_oom_kill[30s])
+rate(node_disk_io_time_seconds_total{device=~"(/dev/)?vd.+"}[30s])
+rate(node_disk_io_time_weighted_seconds_total{device=~"(/dev/)?vd.+"}[30s])
+rate(node_disk_read_bytes_total{device=~"(/dev/)?vd.+"}[30s]) + rate(node_disk_written_bytes_total[30s])
+sum without (device) (rate(node_network_receive_bytes_total{device!="lo"}[30s]))
+sum without (device) (rate(node_network_transmit_bytes_total{device!="lo"}[30s]))
+sum without (device) (rate(node_network_receive_drop_total{device!="lo"}[30s]))
+sum without (device) (rate(node_network_transmit_drop_total{device!="lo"}[30s]))
+rate(node_network_receive_errs_total[30s]) + rate(node_network_receive_packets_total[30s])
+rate(node_network_transmit_errs_total[30s]) + rate(node_network_transmit_packets_total[30s])
+node_network_up
+node_filesystem_avail_bytes{fstype!="",mountpoint!=""} / node_filesystem_size_bytes{fstype!="",mountpoint!=""}
+node_filesystem_files_free{fstype!="",mountpoint!=""} / node_filesystem_files{fstype!="",mountpoint!=""}
+node_filesystem_readonly{fstype!="",mountpoint!=""} == 0
+predict_linear(node_filesystem_avail_bytes{fstype!="",mountpoint!=""}[1m], 24*60*60)
+deriv(node_timex_offset_seconds[30s])
+min_over_time(node_timex_sync_status[30s]) and on (instance) node_timex_maxerror_seconds
+node_filefd_allocated / node_filefd_maximum
+rate(node_pressure_cpu_waiting_seconds_total[30s])
+rate(node_pressure_memory_stalled_seconds_total[30s])
+rate(node_context_switches_total[30s]) + rate(node_intr_total[30s]) + rate(node_forks_total[30s])
+node_procs_running + node_procs_blocked
+time() - node_boot_time_seconds
+node_uname_info * on (instance) group_left () node_time_seconds
+PROMQL
+    for expression in "${asked[@]}"; do
+        export expression
+        # shellcheck disable=SC2016 # expanded when it is run
+        wait_for "an answer to $expression" eval 'curl -sf --get --data-urlencode "query=$expression" http://127.0.0.1:9099/api/v1/query | jq -e ".data.result | length > 0"'
+    done
     systemctl stop test-prometheus.service
     rm -rf "$at"
 }

@@ -262,7 +262,9 @@ async fn arguments_and_environment_arrive(b: &mut Bench) -> Outcome {
     assert_eq!(b.exit_status(&run).await, ExitStatus::Code(0));
     let text = b.text_of("out").await;
     assert!(text.starts_with("zero|one two||ü$HOME|a b\"c'd|"), "{text}");
-    for part in ["PATH=/", "HOME=/", "USER=", "PWD=/usr\n"] {
+    // systemd says nothing of a home that is the root folder.
+    let home = if b.launcher.survives() { "" } else { "HOME=/" };
+    for part in ["PATH=/", home, "USER=", "PWD=/usr\n"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
     assert!(text.contains(&format!("INVOCATION_ID={}\n", run.run)), "{text}");

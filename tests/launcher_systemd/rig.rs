@@ -58,7 +58,7 @@ pub fn show(replica: &ReplicaId, property: &str) -> String {
 /// Whether the kernel holds it frozen; PID 1 knows only of what it has frozen itself.
 pub fn frozen(replica: &ReplicaId) -> bool {
     let group = show(replica, "ControlGroup");
-    sh_ok(&format!("grep -q '^frozen 1$' /sys/fs/cgroup{group}/cgroup.events"))
+    sh_ok(&format!("grep -q '^frozen 1$' '/sys/fs/cgroup{group}/cgroup.events'"))
 }
 
 /// Polls until it holds: for things that announce themselves to nobody.

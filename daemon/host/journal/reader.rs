@@ -76,6 +76,14 @@ impl Reader {
         Ok((entries.iter().filter_map(|entry| Some((tails::run_of(entry)?, message(entry)?))).collect(), more))
     }
 
+    /// Waits until journald has taken in what was written so far, a flood of somebody else's included.
+    pub(super) async fn sync(&self) {
+        let mut command = self.command();
+        command.arg("--sync");
+        // Without it (another version, no right to) what is there is read.
+        let _ = self.read(command).await;
+    }
+
     /// Exits that PID 1 recorded of a unit since then, oldest first: what happened while reeved was away.
     pub async fn unit_exits(&self, unit: &str, since: Wall) -> Result<Vec<(RunId, ExitInfo)>, String> {
         let mut command = self.command();
@@ -227,7 +235,7 @@ mod tests {
         // Four lines were asked for, two of each, and all four are of the first.
         let chatty = (1..=4).rev().map(|n| entry(1, &format!("a{n}"))).collect::<Vec<_>>().join("\n");
         let script = format!(
-            "echo call >> {}\ncase \"$*\" in *=0101*=0202*)\n{chatty};;\n*) {};;\nesac",
+            "case \"$*\" in *--sync) exit;; esac\necho call >> {}\ncase \"$*\" in *=0101*=0202*)\n{chatty};;\n*) {};;\nesac",
             calls.display(),
             entry(2, "b1")
         );

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// journald may still be reading what a run wrote last.
+/// Who ends within so long is read together.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Runs that are read together.
 const BATCH: usize = 64;
@@ -74,6 +74,7 @@ async fn serve(tails: Tails, reader: Reader) {
 }
 
 async fn read(reader: &Reader, batch: Vec<Waiting>) {
+    reader.sync().await;
     let runs: Vec<RunId> = batch.iter().map(|w| w.run).collect();
     let together = reader.newest(&runs, batch.iter().map(|w| w.lines).sum()).await;
     for Waiting { run, lines, back, .. } in batch {

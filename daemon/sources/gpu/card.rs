@@ -5,7 +5,7 @@ use super::mig::OpenSlice;
 use super::shared::Shared;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, GpmSample, Nvml};
-use reeve_core::gpu::{Card, Facts, Process, Slice};
+use reeve_core::gpu::{Card, Facts, Process, Slice, Way};
 use reeve_core::metrics::Labels;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,6 +22,7 @@ pub(super) struct Known {
     pub bus_id: String,
     pub minor: Option<u32>,
     pub numa_node: Option<u32>,
+    pub ways: BTreeMap<String, Way>,
     pub nodes: Vec<String>,
     /// `gpu` and `uuid`.
     pub labels: Labels,
@@ -91,6 +92,7 @@ impl<'n> Open<'n> {
             bus_id: String::new(),
             minor: None,
             numa_node: None,
+            ways: BTreeMap::new(),
             nodes: Vec::new(),
             info: labels.clone(),
             labels,
@@ -207,6 +209,7 @@ impl Known {
             name: self.name.clone(),
             bus_id: self.bus_id.clone(),
             numa_node: self.numa_node,
+            ways: self.ways.clone(),
             nodes: self.nodes.clone(),
             ..Card::default()
         }

@@ -28,7 +28,7 @@ const ERRORS: &[(&str, u32)] = &[
 ];
 
 /// Links of one card at most; NVML refuses the first that the card does not have.
-const MOST_LINKS: u32 = 36;
+pub(super) const MOST_LINKS: u32 = 36;
 
 /// One look at a card.
 pub(super) fn look(card: &mut Open<'_>, single: bool, into: &mut Samples) -> Result<(), Fault> {

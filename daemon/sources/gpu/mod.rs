@@ -19,6 +19,7 @@
 //! | `keeper` | the thread: commands, getting hold of NVML, letting go |
 //! | `session` | one hold: which lane is due |
 //! | `card` · `fast` · `slow` · `links` · `mig` · `gpm` · `process` | what is asked of a card |
+//! | `ways` | how cards reach each other |
 //! | `calls` | every call: its time, its failures, what it cannot do |
 //! | `join` | from a process to its worker |
 //! | `xid` · `kernel` | XIDs: by event set, and from the kernel's log |
@@ -38,6 +39,7 @@ mod session;
 mod shared;
 mod slow;
 mod watch;
+mod ways;
 mod xid;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::card::{Known, Open, THREAD, Versions};
 use super::join::Places;
 use super::kernel::Kernel;
 use super::shared::{Lane, Shared, lock};
-use super::{Answer, Command, Options, fast, gpm, process, slow, xid};
+use super::{Answer, Command, Options, fast, gpm, process, slow, ways, xid};
 use crate::host::clock::Clock;
 use nvml_wrapper::{Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 use reeve_core::gpu::{Hold, Inventory};
@@ -95,6 +95,11 @@ impl Session<'_> {
                 Ok(Err(error)) => tracing::warn!(gpu = index, %error, "a card cannot be opened"),
                 Err(Fault::Lost(why)) => tracing::warn!(gpu = index, "a card cannot be opened: {why}"),
             }
+        }
+        match ways::look(nvml, &mut self.cards) {
+            Err(Fault::Gone(why)) => return Err(Fault::Gone(why)),
+            Err(Fault::Lost(why)) => tracing::warn!("how cards reach each other is not known: {why}"),
+            Ok(()) => {}
         }
         for card in &self.cards {
             known.insert(card.known.uuid.clone(), card.known.clone());

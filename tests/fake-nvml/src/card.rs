@@ -1,6 +1,6 @@
 //! What every driver knows of a card.
 
-use crate::answer::{INVALID, NOT_SUPPORTED, card, device, number, put, put_text, small, symbols};
+use crate::answer::{INVALID, NOT_SUPPORTED, Place, card, device, number, place, put, put_text, small, symbols};
 use nvml_wrapper_sys::bindings::*;
 use std::ffi::{c_char, c_uint, c_ulonglong};
 
@@ -195,5 +195,28 @@ symbols! {
             return Err(INVALID);
         }
         put(to, u32::from(card.text(&format!("nvlink.down.{link}")).is_none()))
+    }
+
+    fn nvmlDeviceGetNvLinkRemotePciInfo_v2(handle: nvmlDevice_t, link: c_uint, to: *mut nvmlPciInfo_t) {
+        let card = card(NAME, handle)?;
+        let bus_id = card.text(&format!("nvlink.remote.{link}")).ok_or(NOT_SUPPORTED)?;
+        let mut info = nvmlPciInfo_t { busIdLegacy: [0; 16], domain: 0, bus: 0, device: 0, pciDeviceId: 0,
+            pciSubSystemId: 0, busId: [0; 32] };
+        put_text(info.busId.as_mut_ptr(), 32, bus_id)?;
+        put(to, info)
+    }
+
+    fn nvmlDeviceGetTopologyCommonAncestor(handle: nvmlDevice_t, other: nvmlDevice_t, to: *mut nvmlGpuTopologyLevel_t) {
+        let Place::Card(other) = place(other)? else { return Err(INVALID) };
+        let card = card(NAME, handle)?;
+        let level = match card.text(&format!("way.{other}")).ok_or(NOT_SUPPORTED)? {
+            "board" => nvmlGpuLevel_enum_NVML_TOPOLOGY_INTERNAL,
+            "switch" => nvmlGpuLevel_enum_NVML_TOPOLOGY_SINGLE,
+            "switches" => nvmlGpuLevel_enum_NVML_TOPOLOGY_MULTIPLE,
+            "bridge" => nvmlGpuLevel_enum_NVML_TOPOLOGY_HOSTBRIDGE,
+            "node" => nvmlGpuLevel_enum_NVML_TOPOLOGY_NODE,
+            _ => nvmlGpuLevel_enum_NVML_TOPOLOGY_SYSTEM,
+        };
+        put(to, level)
     }
 }

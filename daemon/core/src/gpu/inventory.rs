@@ -2,6 +2,7 @@
 
 use super::health::Facts;
 use crate::time::Mono;
+use std::collections::BTreeMap;
 
 /// All cards at one instant.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +31,25 @@ pub enum Hold {
     Unavailable(String),
 }
 
+/// The way from one card to another, nearest first; in brackets what `nvidia-smi topo -m` calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// NVLink, without a switch between them (NV#).
+    Nvlink,
+    /// Two chips of one board.
+    Board,
+    /// One PCIe switch (PIX).
+    Switch,
+    /// Several PCIe switches, no host bridge (PXB).
+    Switches,
+    /// One host bridge (PHB).
+    Bridge,
+    /// Several host bridges of one NUMA node (NODE).
+    Node,
+    /// From one NUMA node to another (SYS).
+    System,
+}
+
 /// One card.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Card {
@@ -43,6 +63,8 @@ pub struct Card {
     pub bus_id: String,
     /// CPU node it hangs on, where there is more than one.
     pub numa_node: Option<u32>,
+    /// The ways to other cards, by their UUID, as far as they are known.
+    pub ways: BTreeMap<String, Way>,
     /// Device files that give access to it; empty when they are not known.
     pub nodes: Vec<String>,
     /// Bytes.

@@ -16,7 +16,7 @@ pub mod inventory;
 pub mod place;
 
 pub use health::{Facts, Verdict};
-pub use inventory::{Card, Hold, Inventory, Process, Slice};
+pub use inventory::{Card, Hold, Inventory, Process, Slice, Way};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 use super::books::Books;
 use super::gate::{AGAIN, LIMIT};
 use super::place::{Request, choose};
-use super::{Card, Hold, Inventory, Process, Slice};
+use super::{Card, Hold, Inventory, Process, Slice, Way};
 use crate::ids::{ReplicaId, WorkerName};
 use crate::time::{Mono, Now, Wall};
 use std::collections::BTreeMap;
@@ -74,6 +74,33 @@ fn sup_05_cards_are_chosen_near_each_other() {
     assert_eq!(given(&two, &Request { most: 2, ..ask(1) }, &["GPU-1"]), ["GPU-1"], "enough is enough");
     assert_eq!(given(&two, &Request { most: 9, ..ask(0) }, &[]).len(), 5);
     assert!(given(&two, &ask(0), &["GPU-1"]).is_empty());
+}
+
+/// SUP-05: NVLink before a PCIe switch before a host bridge, whatever the numbers; a way that is not known is the longest.
+#[test]
+fn sup_05_cards_with_a_short_way_to_each_other_are_chosen() {
+    // Bridges of NVLink join 0 with 2 and 1 with 3; 4 and 5 share a switch.
+    let mut all = cards(&[0; 6]);
+    let mut join = |a: usize, b: usize, way: Way| {
+        let (from, to) = (all[a].uuid.clone(), all[b].uuid.clone());
+        all[a].ways.insert(to, way);
+        all[b].ways.insert(from, way);
+    };
+    for (a, b) in (0..6).flat_map(|a| (a + 1..6).map(move |b| (a, b))) {
+        join(a, b, Way::Bridge);
+    }
+    join(0, 2, Way::Nvlink);
+    join(1, 3, Way::Nvlink);
+    join(4, 5, Way::Switch);
+    let mut books = Books::new(BTreeMap::new());
+    saw(&mut books, all.clone(), 1);
+    assert_eq!(given(&books, &ask(2), &[]), ["GPU-0", "GPU-2"]);
+    assert_eq!(given(&books, &ask(4), &[]), ["GPU-0", "GPU-1", "GPU-2", "GPU-3"]);
+    assert_eq!(given(&books, &ask(2), &["GPU-3"]), ["GPU-1", "GPU-3"], "what it had, and what is near that");
+    all[2].processes = vec![process(7, GIB, "/stranger")];
+    all[3].processes = vec![process(8, GIB, "/stranger")];
+    saw(&mut books, all, 2);
+    assert_eq!(given(&books, &ask(2), &[]), ["GPU-4", "GPU-5"], "strangers come first");
 }
 
 /// SUP-05: strangers' cards come last, and neighbours first.

@@ -18,7 +18,7 @@ impl Engine {
             return;
         };
         unit.ours = true;
-        let passing = unit.passing.take();
+        let passing = std::mem::take(&mut unit.passing);
         if let Some(rendered) = unit.next.take() {
             // A start that was refused may have left the unit of before, or none.
             unit.fingerprint = result.is_ok().then_some(rendered.fingerprint);
@@ -136,10 +136,14 @@ fn started(unit: &mut Unit, replica: &ReplicaId, token: StartToken) -> LauncherE
     }
 }
 
-/// A run that came and went during the start: found, and ended.
-fn passed(unit: &Unit, passing: Option<Found>) -> Option<LauncherEvent> {
-    let mut found = passing.filter(|found| Some(found.run) != unit.run.map(|run| run.id))?;
-    found.ended.get_or_insert_with(unknown);
-    found.pid = None;
-    Some(LauncherEvent::Found(found))
+/// Runs that came and went during the start: found, and ended.
+fn passed(unit: &Unit, passing: Vec<Found>) -> Vec<LauncherEvent> {
+    let present = unit.run.map(|run| run.id);
+    let gone = passing.into_iter().filter(|found| Some(found.run) != present);
+    gone.map(|mut found| {
+        found.ended.get_or_insert_with(unknown);
+        found.pid = None;
+        LauncherEvent::Found(found)
+    })
+    .collect()
 }

@@ -84,8 +84,9 @@ pub(super) struct Unit {
     pub busy: bool,
     /// It is a start: what is heard meanwhile is judged when it is over.
     pub starting: bool,
-    /// A run other than the one before and the one asked for that was seen during a start: the dead-man timer's.
-    pub passing: Option<Found>,
+    /// Runs other than the one before that were seen during a start, oldest first: the one asked for, and what the
+    /// dead-man timer has slipped in before it.
+    pub passing: Vec<Found>,
     /// What comes after.
     pub queue: VecDeque<Op>,
 }
@@ -223,7 +224,7 @@ impl Unit {
         self.part.exec_code.unwrap_or(0) == 0
     }
 
-    /// During a start: keeps a run that the dead-man timer has slipped in, since our RestartUnit ends it.
+    /// During a start: keeps what runs are seen. One that the dead-man timer has slipped in is ended by our RestartUnit.
     pub fn note_passing(&mut self, replica: &ReplicaId) {
         let Some(id) = self.invocation().filter(|_| self.starting) else {
             return;
@@ -233,8 +234,12 @@ impl Unit {
             return;
         }
         let run = self.run;
-        self.passing = Some(self.found(replica, id, Vec::new()));
+        let found = self.found(replica, id, Vec::new());
         self.run = run;
+        match self.passing.iter_mut().find(|known| known.run == id) {
+            Some(known) => *known = found,
+            None => self.passing.push(found),
+        }
     }
 
     /// The next operation is a start that was under way when the bus went.

@@ -1,6 +1,7 @@
 //! Figures of cards.
 
 use super::fake::World;
+use reeve_core::gpu::Way;
 
 /// MET-21: eight cards, each with its figures in base units.
 #[test]
@@ -109,4 +110,19 @@ fn met_21_mig_slices_are_listed() {
     assert!(inventory.cards[0].sliced && !inventory.cards[1].sliced);
     assert_eq!(inventory.cards[0].slices.len(), 3);
     assert_eq!(inventory.cards[1].nodes, ["/dev/nvidia1"]);
+}
+
+/// SUP-05: who places workers is told how cards reach each other; a link to a card counts more than the bus between them.
+#[test]
+fn sup_05_the_ways_between_cards_are_known() {
+    let world = World::new(
+        "profile = h200\ncards = 3\n0.way.1 = switch\n0.way.2 = system\n1.way.0 = switch\n\
+         0.nvlink.remote.0 = 00000000:3B:00.0",
+    );
+    let uuid = |n: u32| format!("GPU-5ee0f1c2-8a44-4f0e-9b1d-{n:012}");
+    let cards = world.until("cards", |told| Some(told.inventory().cards).filter(|cards| cards.len() == 3));
+    let ways = |n: usize| cards[n].ways.iter().map(|(to, way)| (to.clone(), *way)).collect::<Vec<_>>();
+    assert_eq!(ways(0), [(uuid(1), Way::Switch), (uuid(2), Way::Nvlink)]);
+    assert_eq!(ways(1), [(uuid(0), Way::Switch)]);
+    assert_eq!(ways(2), []);
 }

@@ -17,6 +17,8 @@ pub struct Stage {
     pub core: Option<Core>,
     pub out: String,
     pub manners: BTreeMap<WorkerName, Manners>,
+    /// The dead-man timer is quicker than their next start.
+    pub slips: BTreeSet<ReplicaId>,
     pub start_fails: Option<String>,
     pub freeze_fails: Option<String>,
     pub drained: BTreeSet<ReplicaId>,
@@ -231,6 +233,17 @@ impl Stage {
         run
     }
 
+    /// PID 1 has restarted it by itself while our start was on its way, which ended that run.
+    fn slip(&mut self, replica: ReplicaId) {
+        self.runs += 1;
+        let run = RunId((u128::from(self.runs)).to_be_bytes());
+        let at = self.clock().wall;
+        let ended = Some(ExitInfo { status: ExitStatus::Signal(15), oom_kill: false, peak_memory: None, at });
+        let found =
+            Found { replica, run, pid: None, cgroup: None, ended, frozen: false, missed: vec![], started: Some(at) };
+        self.answer(LauncherEvent::Found(found));
+    }
+
     /// The present run ends.
     pub fn end(&mut self, id: &ReplicaId, status: ExitStatus, oom_kill: bool) {
         let Some(Life { run, spec, stopping, .. }) = self.live.remove(id) else { return };
@@ -321,6 +334,9 @@ impl Stage {
                 }
                 if !spec.gpus.is_empty() {
                     self.line(&format!("  on {}", spec.gpus.join(", ")));
+                }
+                if self.slips.remove(&replica) {
+                    self.slip(replica.clone());
                 }
                 let run = self.begin(&replica, spec);
                 let cgroup = self.cgroup(&replica);

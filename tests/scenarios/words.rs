@@ -56,6 +56,7 @@ pub fn perform(stage: &mut Stage, line: &str, body: &str) -> Result<String, Stri
             let values: Option<BTreeMap<String, f64>> = said.iter().map(pair).collect();
             stage.tells(replica(who)?, values.ok_or("expected name=number")?);
         }
+        ["slips", who] => drop(stage.slips.insert(replica(who)?)),
         ["start-fails", text @ ..] => stage.start_fails = Some(text.join(" ")),
         ["gpus", numbers @ ..] => {
             // One CPU node each, as written.

@@ -84,8 +84,16 @@ impl Core {
         if matches!(replica.state, State::Launching | State::Aborting) {
             if found.ended.is_none() {
                 replica.meanwhile = Some((found.run, found.pid, found.cgroup.clone()));
+            } else {
+                replica.meanwhile.take_if(|(run, ..)| *run == found.run);
             }
-            return self.record_missed(&id, &found, None, recorded);
+            self.record_missed(&id, &found, None, recorded);
+            // PID 1 had started it by itself, and our own start has ended it.
+            if let Some(info) = found.ended.filter(|_| recorded != Some(found.run)) {
+                self.unsupervised(&id, found.run, found.started, &info);
+                self.notice(Kind::UnsupervisedRuns, &id, "1 ended unseen".to_owned());
+            }
+            return;
         }
         if replica.run() == Some(found.run) {
             return match found.ended {

@@ -50,6 +50,7 @@ fn parse(text: &str, cpus: &mut BTreeMap<String, One>, samples: &mut Samples) {
         let Some((key, rest)) = line.split_once(' ') else { continue };
         let family: &'static Family = match key {
             "ctxt" => &f::NODE_CONTEXT_SWITCHES,
+            "intr" => &f::NODE_INTR,
             "processes" => &f::NODE_FORKS,
             "btime" => &f::NODE_BOOT_TIME,
             "procs_running" => &f::NODE_PROCS_RUNNING,
@@ -61,7 +62,9 @@ fn parse(text: &str, cpus: &mut BTreeMap<String, One>, samples: &mut Samples) {
                 continue;
             }
         };
-        samples.put_some(family, &Labels::none(), rest.trim().parse().ok());
+        // Behind the sum of all interrupts follow those of each source.
+        let first = rest.split_ascii_whitespace().next();
+        samples.put_some(family, &Labels::none(), first.and_then(|number| number.parse().ok()));
     }
 }
 

@@ -24,10 +24,12 @@ const MEMINFO: [(&str, &Family); 15] = [
     ("HugePages_Surp", &f::NODE_MEMORY_HUGE_PAGES_SURP),
 ];
 
-const VMSTAT: [(&str, &Family); 5] = [
+const VMSTAT: [(&str, &Family); 7] = [
     ("pgmajfault", &f::NODE_VMSTAT_PGMAJFAULT),
     ("pgfault", &f::NODE_VMSTAT_PGFAULT),
     ("oom_kill", &f::NODE_VMSTAT_OOM_KILL),
+    ("pgpgin", &f::NODE_VMSTAT_PGPGIN),
+    ("pgpgout", &f::NODE_VMSTAT_PGPGOUT),
     ("pswpin", &f::NODE_VMSTAT_PSWPIN),
     ("pswpout", &f::NODE_VMSTAT_PSWPOUT),
 ];

@@ -35,6 +35,9 @@ impl Engine {
                 unit.run = Some(Run { id, over: true });
             }
             unit.down = true;
+            // One that has not ended goes on: this start did not touch it.
+            let ended = passing.into_iter().filter(|found| found.ended.is_some()).collect();
+            passed(unit, ended).into_iter().for_each(|found| self.send(found));
             return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
         }
         unit.referenced = true;

@@ -31,6 +31,7 @@ families! {
         "Seconds the CPUs spent in each mode.", "/proc/stat").with(&["cpu", "mode"]).otel("system.cpu.time");
     NODE_CONTEXT_SWITCHES = counter("node_context_switches_total", "",
         "Total number of context switches.", "/proc/stat");
+    NODE_INTR = counter("node_intr_total", "", "Total number of interrupts serviced.", "/proc/stat");
     NODE_FORKS = counter("node_forks_total", "", "Total number of forks.", "/proc/stat").otel("system.process.created");
     NODE_BOOT_TIME = gauge("node_boot_time_seconds", "seconds", "Node boot time, in unixtime.", "/proc/stat");
     NODE_PROCS_RUNNING = gauge("node_procs_running", "", "Number of processes in runnable state.", "/proc/stat")
@@ -79,6 +80,10 @@ families! {
         .of(Kind::Untyped).otel("system.paging.faults");
     NODE_VMSTAT_OOM_KILL = gauge("node_vmstat_oom_kill", "", "/proc/vmstat information field oom_kill.", "/proc/vmstat")
         .of(Kind::Untyped);
+    NODE_VMSTAT_PGPGIN = gauge("node_vmstat_pgpgin", "", "/proc/vmstat information field pgpgin.", "/proc/vmstat")
+        .of(Kind::Untyped).otel("system.paging.operations");
+    NODE_VMSTAT_PGPGOUT = gauge("node_vmstat_pgpgout", "", "/proc/vmstat information field pgpgout.", "/proc/vmstat")
+        .of(Kind::Untyped).otel("system.paging.operations");
     NODE_VMSTAT_PSWPIN = gauge("node_vmstat_pswpin", "", "/proc/vmstat information field pswpin.", "/proc/vmstat")
         .of(Kind::Untyped).otel("system.paging.operations");
     NODE_VMSTAT_PSWPOUT = gauge("node_vmstat_pswpout", "", "/proc/vmstat information field pswpout.", "/proc/vmstat")

@@ -42,7 +42,7 @@ impl Source for Timex {
                 self.refused = true;
                 tracing::info!(
                     "node_timex_* is absent: this unit may not even read the clock's state ({e}); a drop-in with \
-                     ProtectClock=no brings it back"
+                     ProtectClock=no and SystemCallFilter=adjtimex clock_adjtime brings it back"
                 );
                 Ok(Samples::new())
             }

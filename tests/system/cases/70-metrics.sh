@@ -88,6 +88,13 @@ test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     local at rules=/usr/share/reeve/prometheus/reeve.rules.yml
     at=$(mktemp -d)
     promtool check rules "$rules"
+    # The drop-in that the journal names brings back what the unit as shipped may not read.
+    install -d /run/systemd/system/reeved.service.d
+    printf '[Service]\nProtectClock=no\nSystemCallFilter=adjtimex clock_adjtime\n' >/run/systemd/system/reeved.service.d/clock.conf
+    systemctl daemon-reload
+    systemctl restart reeved
+    wait_for "reeved is back" reeved_up
+    wait_for "the page" page >/dev/null
     page >"$at/page"
     # node_* names are inherited from node_exporter, which does not pass either.
     grep -E '^(# (HELP|TYPE) )?(reeve_|agent_|process_)' "$at/page" | promtool check metrics
@@ -148,5 +155,8 @@ PROMQL
         wait_for "an answer to $expression" eval 'curl -sf --get --data-urlencode "query=$expression" http://127.0.0.1:9099/api/v1/query | jq -e ".data.result | length > 0"'
     done
     systemctl stop test-prometheus.service
-    rm -rf "$at"
+    rm -rf "$at" /run/systemd/system/reeved.service.d
+    systemctl daemon-reload
+    systemctl restart reeved
+    wait_for "reeved is back" reeved_up
 }

@@ -68,6 +68,8 @@ prop() { systemctl show --value -p "$2" "$1"; }
 unit() { echo "reeve-$1-${2:-1}.service"; }
 main_pid() { prop "$(unit "$@")" MainPID; }
 is_active() { systemctl --quiet is-active "$1"; }
+# is_down UNIT: it has ended for good. A unit that is still stopping is not active either.
+is_down() { [[ $(systemctl show -P ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
 is_running() { [[ $(main_pid "$@") != 0 ]] && [[ $(prop "$(unit "$@")" SubState) == running ]]; }
 # is_frozen WORKER [REPLICA]: by the kernel's word. PID 1's FreezerState knows only of what PID 1 froze.
 is_frozen() { grep -q '^frozen 1$' "/sys/fs/cgroup$(prop "$(unit "$@")" ControlGroup)/cgroup.events"; }

@@ -52,7 +52,7 @@ TOML
     reload
     wait_running deaf
     assert_rc 0 reevectl stop deaf
-    ! is_active "$(unit deaf)" || fail "it still runs"
+    is_down "$(unit deaf)" || fail "it still runs"
     assert_eq stop-timeout "$(last deaf/1 cause)"
 }
 
@@ -122,7 +122,7 @@ test_frozen_worker_stops() {
     assert_rc 0 reevectl pause ice
     is_frozen ice || fail "it is not frozen"
     assert_rc 0 reevectl stop ice
-    ! is_active "$(unit ice)" || fail "it still runs"
+    is_down "$(unit ice)" || fail "it still runs"
     assert_rc 0 reevectl start ice
     is_running ice || fail "it does not run again"
     ! is_frozen ice || fail "it is still frozen"
@@ -154,7 +154,7 @@ TOML
     done
     assert_eq 1 "$(pgrep -fc 'sleep 765432$')" "children"
     assert_rc 0 reevectl stop iced
-    ! is_active "$(unit iced)" || fail "it still runs"
+    is_down "$(unit iced)" || fail "it still runs"
     assert_rc 0 reevectl start iced
     is_running iced || fail "its name is lost"
 }

@@ -10,7 +10,7 @@ test_ord_06_drain_finishes_work_and_saves_state() {
     rm -f /srv/drain/*
     worker busy <<'TOML'
 [worker]
-exec = ["/bin/sh", "-c", "trap 'echo drained >/srv/drain/notice' USR1; trap 'echo term >/srv/drain/term; exit 0' TERM; while :; do sleep 0.2; done"]
+exec = ["/bin/sh", "-c", "trap 'echo drained >/srv/drain/notice' USR1; trap 'echo term >/srv/drain/term; exit 0' TERM; : >/srv/drain/up; while :; do sleep 0.2; done"]
 working_directory = "/srv/drain"
 [worker.drain]
 signal = "SIGUSR1"
@@ -20,12 +20,13 @@ save_state = ["/bin/sh", "-c", "ls /srv/drain >/srv/drain/saved"]
 TOML
     reload
     wait_running busy
+    wait_for "it hears signals" test -e /srv/drain/up
     reevectl drain --no-wait busy
     wait_for "it was told" test -e /srv/drain/notice
     wait_for "it is draining" equals draining replica busy 1 state
     assert_no_file /srv/drain/term
     touch /srv/drain/done
-    wait_for "it is down" eval '! is_active "$(unit busy)"'
+    wait_for "it is down" is_down "$(unit busy)"
     assert_file /srv/drain/saved
     assert_file /srv/drain/term
     ! grep -q term /srv/drain/saved || fail "its state was saved after it was stopped"
@@ -191,7 +192,7 @@ TOML
     assert_eq "$before" "$(fingerprint)"
     rm /etc/reeve/workers.d/two.toml
     reload
-    wait_for "the removed one is gone" eval '! is_active "$(unit two)"'
+    wait_for "the removed one is gone" is_down "$(unit two)"
     assert_eq "$one" "$(main_pid one)"
 }
 

@@ -74,7 +74,7 @@ policy = "never"
 TOML
     reload
     wait_for "it was killed for memory" eval '[[ $(reevectl --json runs glutton | jq -r ".[0].cause") == oom ]]'
-    wait_for "its cgroup is gone" eval '! is_active "$(unit glutton)"'
+    wait_for "its cgroup is gone" is_down "$(unit glutton)"
     wait_for "the kill is counted" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
     holds_for 12 "it counts once" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
     # And it is not forgotten by another daemon.
@@ -89,8 +89,11 @@ test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     at=$(mktemp -d)
     promtool check rules "$rules"
     # The drop-in that the journal names brings back what the unit as shipped may not read.
-    install -d /run/systemd/system/reeved.service.d
-    printf '[Service]\nProtectClock=no\nSystemCallFilter=adjtimex clock_adjtime\n' >/run/systemd/system/reeved.service.d/clock.conf
+    local drop=/run/systemd/system/reeved.service.d
+    install -d "$drop"
+    # shellcheck disable=SC2064 # these very folders
+    trap "rm -rf $at $drop; systemctl stop test-prometheus.service; systemctl daemon-reload; systemctl restart reeved" EXIT
+    printf '[Service]\nProtectClock=no\nSystemCallFilter=adjtimex clock_adjtime\n' >"$drop/clock.conf"
     systemctl daemon-reload
     systemctl restart reeved
     wait_for "reeved is back" reeved_up
@@ -154,9 +157,4 @@ PROMQL
         # shellcheck disable=SC2016 # expanded when it is run
         wait_for "an answer to $expression" eval 'curl -sf --get --data-urlencode "query=$expression" http://127.0.0.1:9099/api/v1/query | jq -e ".data.result | length > 0"'
     done
-    systemctl stop test-prometheus.service
-    rm -rf "$at" /run/systemd/system/reeved.service.d
-    systemctl daemon-reload
-    systemctl restart reeved
-    wait_for "reeved is back" reeved_up
 }

@@ -27,8 +27,8 @@ test_remove_stops_everything_and_keeps_the_configuration() {
     local pid
     for pid in $pids; do wait_for "worker process $pid is gone" is_gone "$pid"; done
     assert_eq "" "$(running_units)"
-    ! is_active reeved.service || fail "reeved still runs"
-    ! is_active reeve.slice || fail "reeve.slice is still active"
+    is_down reeved.service || fail "reeved still runs"
+    is_down reeve.slice || fail "reeve.slice is still active"
     assert_file /etc/reeve/reeve.toml
     assert_file /etc/reeve/workers.d/last.toml
     install_deb

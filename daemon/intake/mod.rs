@@ -74,7 +74,12 @@ impl Intake {
     /// Where `socket` is asked for and cannot be made, the worker runs without: that is logged and harms nobody else.
     pub fn starting(&mut self, replica: &ReplicaId, socket: bool, user: Option<u32>) {
         let fresh = self.bind(replica, socket);
+        let heard = fresh.is_none();
         self.pending.push(Order::Starting(replica.clone(), user, fresh));
+        if heard {
+            // Its socket is being read: what the new run says must not come before this.
+            self.flush();
+        }
     }
 
     /// The replica runs already.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A node of its own, with two cards.
 struct Node {
     root: TempDir,
-    library: PathBuf,
+    nvml: PathBuf,
     reeved: Option<Child>,
 }
 
@@ -40,14 +40,14 @@ impl Node {
             "[worker]\nexec = [\"/bin/sh\", \"-c\", {script:?}]\n[worker.resources]\ngpus = {{ request = 1 }}\n"
         );
         std::fs::write(etc.join("train.toml"), worker).unwrap();
-        let node = Self { root, library, reeved: None };
+        let node = Self { root, nvml: library, reeved: None };
         node.cards("");
         node
     }
 
     /// What the fake library says beside its profile.
     fn cards(&self, more: &str) {
-        let path = format!("{}.state", self.library.display());
+        let path = format!("{}.state", self.nvml.display());
         std::fs::write(format!("{path}.new"), format!("profile = h200\ncards = 2\n{more}\n")).unwrap();
         std::fs::rename(format!("{path}.new"), path).unwrap();
     }

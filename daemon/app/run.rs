@@ -3,7 +3,7 @@
 use super::handle::{NodeEvent, Request};
 use super::logs::LogSource;
 use super::metrics::Measuring;
-use crate::host::clock::{Clock, SuspendWatch, Timer};
+use crate::host::clock::{Clock, SuspendWatch, Timer, until};
 use crate::host::config_files;
 use crate::host::journal::Journal;
 use crate::host::journal::logging::LogLevel;
@@ -303,12 +303,5 @@ impl App {
         };
         self.sd.ready();
         result
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -6,9 +6,10 @@ use super::caller::Client;
 use super::error::Error;
 use super::server::Facts;
 use crate::app::handle::Handle;
+use crate::host::lock::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use zbus::Connection;
@@ -162,9 +163,4 @@ impl Drop for Admitted {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Nothing under these locks can panic half way through a change.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,9 +7,10 @@ use super::json;
 use super::render::{Style, Tone, listings, units};
 use crate::bus::proxy::records::id_of;
 use crate::bus::proxy::{CallError, Client, Place, PlanLine, TaskRun};
+use crate::host::clock::until;
 use serde_json::Value;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// What became of one target.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -198,12 +199,7 @@ async fn watch(
     progress: &mut Progress<'_>,
 ) -> Result<End, CallError> {
     let mut watch = client.watch(path).await?;
-    let timeout = async {
-        match deadline {
-            Some(at) => sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    };
+    let timeout = until(deadline);
     tokio::pin!(timeout);
     loop {
         // Cancel safety: whichever arm wins, either the loop reads again or the wait is over.

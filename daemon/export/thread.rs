@@ -6,6 +6,7 @@ use super::page::View;
 use super::route::Route;
 use super::settings::{Place, Settings};
 use super::{textfile, tls};
+use crate::host::clock::until;
 use reeve_core::Event;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// Between two tries to take a place.
@@ -244,13 +245,6 @@ async fn accept(bound: &[Bound]) -> (usize, std::io::Result<Box<dyn Io>>) {
 async fn written(writing: Option<&mut JoinHandle<Result<(), String>>>) -> Result<(), String> {
     match writing {
         Some(writing) => writing.await.map_err(|e| format!("the textfile could not be written: {e}"))?,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -8,7 +8,7 @@ use nix::sys::socket::{
 use nix::unistd::{close, geteuid};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -51,9 +51,14 @@ pub struct Received<'a> {
 }
 
 /// Binds a fresh socket at `path`, writable by everybody. Where one stands, it is replaced in one step: until the new
-/// one is complete, the old one is there.
+/// one is complete, the old one is there. Its folder is made when there is none: nobody made it yet, or somebody has
+/// tidied up.
 pub fn bind(path: &Path) -> io::Result<OwnedFd> {
     match bind_at(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), make_folder)?;
+            bind_at(path)
+        }
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             let fresh = path.with_file_name(".new");
             remove_if_there(&fresh)?;
@@ -63,6 +68,14 @@ pub fn bind(path: &Path) -> io::Result<OwnedFd> {
         }
         bound => bound,
     }
+}
+
+/// Makes sure of a folder for sockets: workers of other users must be able to reach theirs through it.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
 }
 
 fn bind_at(path: &Path) -> io::Result<OwnedFd> {

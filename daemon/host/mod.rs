@@ -9,6 +9,7 @@ pub mod http;
 pub mod journal;
 pub mod launcher;
 pub mod localtime;
+pub mod lock;
 pub mod many;
 pub mod notify;
 pub mod paths;

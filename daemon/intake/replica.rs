@@ -4,7 +4,7 @@ use super::notes::{Note, Said, Shown, What};
 use super::page::{self, Page, Reading};
 use super::settings::Settings;
 use super::socket::{self, Shared, Socket};
-use crate::host::clock::Clock;
+use crate::host::clock::{Clock, until};
 use crate::host::paths::Paths;
 use reeve_core::metrics::Intake;
 use reeve_core::rng::Rng;
@@ -289,11 +289,4 @@ fn cpu_seconds(cgroup: &str) -> Option<f64> {
     let text = std::fs::read_to_string(Path::new(cgroup).join("cpu.stat")).ok()?;
     let micros = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
     micros.trim().parse::<f64>().ok().map(|micros| micros / 1e6)
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

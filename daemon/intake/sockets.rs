@@ -9,7 +9,7 @@ use reeve_core::ReplicaId;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 /// Which stand.
@@ -31,14 +31,7 @@ impl Sockets {
         if self.bound.contains(replica) && stands() {
             return Ok(None);
         }
-        let fd = match datagram::bind(&path) {
-            // The first of all, or somebody has tidied up.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                make_folder(&self.paths.statsd_folder())?;
-                datagram::bind(&path)?
-            }
-            bound => bound?,
-        };
+        let fd = datagram::bind(&path)?;
         self.bound.insert(replica.clone());
         Ok(Some(fd))
     }
@@ -65,12 +58,4 @@ impl Sockets {
             tracing::warn!(path = %path.display(), %error, "a socket for metrics could not be removed");
         }
     }
-}
-
-/// Workers of other users must be able to reach their socket through it.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if !folder.is_dir() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-    }
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
 }

@@ -2,15 +2,15 @@
 //! process for each would keep the machine busy for seconds just when a thousand workers come back.
 
 use super::reader::Reader;
+use crate::host::lock::lock;
 use reeve_core::RunId;
 use serde_json::Value;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 /// Who ends within so long is read together.
-const SETTLE: Duration = Duration::from_millis(500);
+const GATHER: Duration = Duration::from_millis(500);
 /// Runs that are read together.
 const BATCH: usize = 64;
 
@@ -31,7 +31,6 @@ struct Queue {
 struct Waiting {
     run: RunId,
     lines: usize,
-    since: Instant,
     back: oneshot::Sender<Lines>,
 }
 
@@ -40,8 +39,8 @@ impl Tails {
     pub(super) async fn wait_for(&self, reader: &Reader, run: RunId, lines: usize) -> Lines {
         let (back, answer) = oneshot::channel();
         let idle = {
-            let mut queue = self.lock();
-            queue.waiting.push(Waiting { run, lines, since: Instant::now(), back });
+            let mut queue = lock(&self.0);
+            queue.waiting.push(Waiting { run, lines, back });
             !std::mem::replace(&mut queue.served, true)
         };
         if idle {
@@ -52,23 +51,17 @@ impl Tails {
 
     /// The next batch; `None`: nobody waits any more, and the next who comes is served by a new task.
     fn next(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.lock();
+        let mut queue = lock(&self.0);
         let count = queue.waiting.len().min(BATCH);
         queue.served = count > 0;
         (count > 0).then(|| queue.waiting.drain(..count).collect())
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 async fn serve(tails: Tails, reader: Reader) {
-    tokio::time::sleep(SETTLE).await;
-    while let Some(batch) = tails.next() {
-        if let Some(last) = batch.last() {
-            tokio::time::sleep_until(last.since + SETTLE).await;
-        }
+    loop {
+        tokio::time::sleep(GATHER).await;
+        let Some(batch) = tails.next() else { return };
         read(&reader, batch).await;
     }
 }
@@ -77,7 +70,7 @@ async fn read(reader: &Reader, batch: Vec<Waiting>) {
     reader.sync().await;
     let runs: Vec<RunId> = batch.iter().map(|w| w.run).collect();
     let together = reader.newest(&runs, batch.iter().map(|w| w.lines).sum()).await;
-    for Waiting { run, lines, back, .. } in batch {
+    for Waiting { run, lines, back } in batch {
         let found = match &together {
             Ok((newest, more)) => {
                 let own: Vec<String> =

@@ -15,7 +15,7 @@ use reeve_core::ReplicaId;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,10 +77,10 @@ impl NotifySockets {
             Some(fd) => (fd, false),
             None => {
                 if !self.folder_made {
-                    self.make_folder(&path)?;
+                    path.parent().map_or(Ok(()), socket::make_folder)?;
                     self.folder_made = true;
                 }
-                (self.bind_fresh(&path)?, true)
+                (socket::bind(&path)?, true)
             }
         };
         if stale {
@@ -143,28 +143,6 @@ impl NotifySockets {
             reader.remove(&socket);
         }
         Some(socket)
-    }
-
-    fn bind_fresh(&self, path: &std::path::Path) -> io::Result<OwnedFd> {
-        match socket::bind(path) {
-            // Somebody has tidied up.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.make_folder(path)?;
-                socket::bind(path)
-            }
-            bound => bound,
-        }
-    }
-
-    /// Workers of other users must be able to reach their socket through it.
-    fn make_folder(&self, path: &std::path::Path) -> io::Result<()> {
-        let Some(folder) = path.parent() else {
-            return Ok(());
-        };
-        if !folder.is_dir() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-        }
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
     }
 }
 

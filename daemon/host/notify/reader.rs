@@ -2,15 +2,17 @@
 //! kernel then makes the worker wait, not us.
 
 use super::parse::{self, Message};
+use crate::host::clock::until;
 use crate::host::datagram::{self, Buffer};
 use crate::host::launcher::EventSender;
+use crate::host::lock::lock;
 use crate::host::many::{Key, Many};
 use reeve_core::{LauncherEvent, Notification, ReplicaId};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -110,11 +112,6 @@ impl Drop for Reader {
     }
 }
 
-/// A poisoned lock guards what can be used as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Shared {
     fn socket(&self, key: Key) -> Option<Arc<Socket>> {
         lock(&self.sockets).get(&key).cloned()
@@ -199,12 +196,5 @@ async fn read(shared: Arc<Shared>, events: EventSender) {
                 }
             }
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@ use super::*;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use reeve_core::{LauncherEvent, Notification};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

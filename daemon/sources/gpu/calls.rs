@@ -1,7 +1,8 @@
 //! Every call into NVML goes through here: its time is taken, its failures are counted, and what is going on is known
 //! while it hangs.
 
-use super::shared::{Shared, lock};
+use super::shared::Shared;
+use crate::host::lock::lock;
 use nvml_wrapper::error::NvmlError;
 use reeve_core::metrics::families::{GPU_CALL_FAILURES, GPU_CALL_SECONDS};
 use reeve_core::metrics::{Histogram, Labels, Samples};

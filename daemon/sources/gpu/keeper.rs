@@ -2,8 +2,9 @@
 
 use super::card::Known;
 use super::session::{self, End};
-use super::shared::{Lane, Shared, lock};
+use super::shared::{Lane, Shared};
 use super::{Answer, Command, Options};
+use crate::host::lock::lock;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 use reeve_core::gpu::Hold;
@@ -87,11 +88,10 @@ impl Keeper {
     }
 
     fn begin(&self) -> Result<Nvml, String> {
-        let began =
-            super::calls::time(&self.shared, super::card::THREAD, "nvmlInit_v2", || match &self.options.library {
-                Some(path) => Nvml::builder().lib_path(path.as_os_str()).init(),
-                None => Nvml::init(),
-            });
+        let began = super::calls::time(&self.shared, super::card::THREAD, "nvmlInit_v2", || match &self.options.nvml {
+            Some(path) => Nvml::builder().lib_path(path.as_os_str()).init(),
+            None => Nvml::init(),
+        });
         match began {
             Ok(Ok(nvml)) => Ok(nvml),
             Ok(Err(error)) => Err(reason(&error)),

@@ -59,7 +59,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The library; `None`: where the system keeps it.
-    pub library: Option<PathBuf>,
+    pub nvml: Option<PathBuf>,
     /// Performance samples (GPM).
     pub gpm: bool,
     /// NVLink by link, not only the sum.
@@ -96,9 +96,9 @@ impl Default for Periods {
 
 impl Options {
     /// As the system has it.
-    pub fn new(library: Option<PathBuf>) -> Self {
+    pub fn new(nvml: Option<PathBuf>) -> Self {
         Self {
-            library,
+            nvml,
             released: false,
             journal: PathBuf::from("journalctl"),
             gpm: false,

@@ -6,11 +6,12 @@ use super::join::Places;
 use super::xid::XidBook;
 use super::{Options, Outlet};
 use crate::host::clock::Clock;
+use crate::host::lock::lock;
 use reeve_core::gpu::{Hold, Inventory};
 use reeve_core::metrics::{Report, Samples};
 use reeve_core::{Mono, Wall};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The lanes of the NVML thread.
@@ -77,11 +78,6 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("stamps", &self.stamps).field("hold", &self.hold).finish_non_exhaustive()
     }
-}
-
-/// A poisoned lock guards figures only: those that are there are as good as any.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

@@ -4,7 +4,7 @@ use super::calls::Fault;
 use super::card::Open;
 use super::links::{self, number};
 use super::mig;
-use super::shared::lock;
+use crate::host::lock::lock;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::{
     EccCounter, MemoryError, MemoryLocation, RetirementCause, TemperatureThreshold,

@@ -1,8 +1,9 @@
 //! Looks at the stamps, and at nothing else: whatever NVML does, this goes on.
 
 use super::calls::MISMATCH;
-use super::shared::{Lane, Shared, Stamp, lock};
+use super::shared::{Lane, Shared, Stamp};
 use crate::host::clock::Clock;
+use crate::host::lock::lock;
 use reeve_core::Mono;
 use reeve_core::gpu::Hold;
 use reeve_core::metrics::families as f;

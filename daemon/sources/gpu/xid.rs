@@ -1,8 +1,9 @@
 //! XIDs: a count per card, number and place where it was seen, and when it was seen last.
 
 use super::calls::{Fault, time, unsupported};
-use super::shared::{Shared, lock};
+use super::shared::Shared;
 use crate::host::clock::Clock;
+use crate::host::lock::lock;
 use nvml_wrapper::bitmasks::event::EventTypes;
 use nvml_wrapper::enums::event::XidError;
 use nvml_wrapper::error::NvmlError;

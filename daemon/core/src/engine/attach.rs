@@ -91,7 +91,7 @@ impl Core {
             // PID 1 had started it by itself, and our own start has ended it.
             if let Some(info) = found.ended.filter(|_| recorded != Some(found.run)) {
                 self.unsupervised(&id, found.run, found.started, &info);
-                self.notice(Kind::UnsupervisedRuns, &id, "1 ended unseen".to_owned());
+                self.notice(Kind::UnsupervisedRuns, &id, "1 ended unseen");
             }
             return;
         }

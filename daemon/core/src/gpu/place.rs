@@ -155,8 +155,8 @@ fn pick(books: &Books, request: &Request, free: Vec<Piece<'_>>, kept: &[String],
 }
 
 /// Those of one node that are nearest to each other, without strangers as far as possible. Grown from each piece in
-/// turn by what is nearest to those already there: with eight cards that finds the best, and it ends soon with a hundred
-/// slices.
+/// turn by what is nearest to those already there; the best of these need not be the best of all, but it is found soon with
+/// a hundred slices too.
 fn beside<'a>(books: &Books, mut pieces: Vec<Piece<'a>>, kept: &[String], count: usize) -> Vec<Piece<'a>> {
     pieces.sort_by_key(|p| (p.card.index, p.uuid));
     if pieces.len() <= count || count == 0 {

@@ -89,7 +89,7 @@ impl Told {
 pub(super) struct World {
     pub root: TempDir,
     pub gpu: Gpu,
-    library: PathBuf,
+    nvml: PathBuf,
     lines: Vec<String>,
     ear: Arc<Ear>,
 }
@@ -122,7 +122,7 @@ impl World {
         let ear = Arc::new(Ear::default());
         write(&library, &lines);
         let gpu = Gpu::start(options, Arc::clone(&ear) as Arc<dyn Outlet>).unwrap();
-        Self { root, gpu, library, lines, ear }
+        Self { root, gpu, nvml: library, lines, ear }
     }
 
     /// Says a line of the state file anew, or takes it out (with an empty value).
@@ -132,7 +132,7 @@ impl World {
         if !value.is_empty() {
             self.lines.push(format!("{key} = {value}"));
         }
-        write(&self.library, &self.lines);
+        write(&self.nvml, &self.lines);
     }
 
     /// The kernel says something.

@@ -21,7 +21,7 @@ fn met_21_a_driver_that_comes_later_is_found() {
 /// MET-21: a file that is not there is no reason to fall over.
 #[test]
 fn met_21_no_library_is_a_state() {
-    let world = World::with("", "libfake_nvml.so", |o| o.library = Some("/nowhere/libnvidia-ml.so.1".into()));
+    let world = World::with("", "libfake_nvml.so", |o| o.nvml = Some("/nowhere/libnvidia-ml.so.1".into()));
     world.wait(
         "unavailable",
         |told| matches!(&told.inventory().hold, Hold::Unavailable(why) if why.contains("no NVIDIA library")),

@@ -6,7 +6,7 @@
 # durations with each other rather than with the clock.
 
 REEVE_ETC=/etc/reeve
-DEADLINE=${DEADLINE:-120}
+DEADLINE=${DEADLINE:-240}
 
 # --- saying what went wrong ---------------------------------------------------
 
@@ -58,7 +58,6 @@ holds_for() {
     done
 }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
-differs() { [[ $("${@:2}" 2>/dev/null) != "$1" ]]; }
 equals() { [[ $("${@:2}" 2>/dev/null) == "$1" ]]; }
 
 # --- units -------------------------------------------------------------------
@@ -70,6 +69,8 @@ main_pid() { prop "$(unit "$@")" MainPID; }
 is_active() { systemctl --quiet is-active "$1"; }
 # is_down UNIT: it has ended for good. A unit that is still stopping is not active either.
 is_down() { [[ $(systemctl show -P ActiveState "$1") =~ ^(inactive|failed)$ ]]; }
+# healed PID WORKER [REPLICA]: it runs, and not as that process any more.
+healed() { is_running "${@:2}" && [[ $(main_pid "${@:2}") != "$1" ]]; }
 is_running() { [[ $(main_pid "$@") != 0 ]] && [[ $(prop "$(unit "$@")" SubState) == running ]]; }
 # is_frozen WORKER [REPLICA]: by the kernel's word. PID 1's FreezerState knows only of what PID 1 froze.
 is_frozen() { grep -q '^frozen 1$' "/sys/fs/cgroup$(prop "$(unit "$@")" ControlGroup)/cgroup.events"; }
@@ -87,7 +88,12 @@ no_workers() { [[ -z $(running_units) ]]; }
 reeved_up() { is_active reeved.service && reevectl -q list; }
 reeved_pid() { prop reeved.service MainPID; }
 # The daemon's own journal, since the current test began.
-journal() { journalctl --no-pager -o cat --since "@$TEST_BEGAN" -u reeved.service "$@"; }
+journal() {
+    journalctl --sync
+    journalctl --no-pager -o cat --since "@$TEST_BEGAN" -u reeved.service
+}
+# said TEXT: the daemon's journal has it. (No pipe into `grep -q`: it ends the writer, and pipefail takes that for a no.)
+said() { [[ $(journal) == *"$1"* ]]; }
 
 # --- workers -----------------------------------------------------------------
 
@@ -111,6 +117,15 @@ wait_running() { # NAME [REPLICAS]
     for ((n = 1; n <= ${2:-1}; n++)); do
         wait_for "$1/$n runs" is_running "$1" "$n"
     done
+    # PID 1 says so before reeved has heard of it.
+    wait_for "reeved knows that $1 runs" has_ready "$1" "${2:-1}"
+}
+# knows WORKER [REPLICA]: the run that PID 1 has is the one that reeved holds for ready.
+knows() {
+    local run
+    run=$(prop "$(unit "$@")" InvocationID)
+    [[ -n $run ]] && reevectl --json list | jq -e --arg name "$1" --argjson n "${2:-1}" --arg run "$run" \
+        'any(.. | objects | select(.name? == $name) | .replicas[]?; .index == $n and .run == $run and .ready)'
 }
 # has_ready NAME N: as many replicas are ready, by reevectl.
 has_ready() {
@@ -127,6 +142,7 @@ reset_node() {
     rm -rf "$REEVE_ETC"/workers.d/*.toml.d
     systemctl reset-failed reeved.service 2>/dev/null
     is_active reeved.service || systemctl start reeved.service
+    reevectl node undrain >/dev/null 2>&1
     reevectl reload --wait >/dev/null 2>&1
     local end=$((SECONDS + DEADLINE))
     until no_workers || ((SECONDS >= end)); do sleep 0.2; done

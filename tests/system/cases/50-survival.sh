@@ -123,7 +123,7 @@ TOML
         # PID 1 waits for 3 s: reeved learns of the death before, at and after that.
         sleep "$(awk -v i="$i" 'BEGIN { print 2.6 + i * 0.15 }')"
         kill -CONT "$reeved"
-        wait_for "it is back ($i)" eval "is_running raced && [[ \$(main_pid raced) != $pid ]] && has_ready raced 1"
+        wait_for "it is back ($i)" eval "healed $pid raced && knows raced"
         assert_eq 1 "$(pgrep -fc '^/bin/sleep 24681012')" "live runs"
     done
     assert_eq "$reeved" "$(reeved_pid)"

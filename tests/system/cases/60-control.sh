@@ -90,7 +90,7 @@ test_the_unit_is_a_good_citizen() {
     kill -STOP "$pid"
     wait_for "the watchdog restarts it" eval "reeved_up && [[ \$(reeved_pid) != $pid ]]"
     assert_eq "$before" "$(fingerprint)"
-    assert_contains "a worker was started" "$(journalctl -x --no-pager -u reeved --since "@$TEST_BEGAN" | tail -n 200)"
+    assert_contains "a worker was started" "$(journalctl -x --no-pager -u reeved --since "@$TEST_BEGAN")"
 }
 
 test_idle_daemon_is_small() {

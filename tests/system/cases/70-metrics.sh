@@ -19,8 +19,9 @@ value_is() { [[ $(value "${@:2}") == "$1" ]]; }
 has_value() { [[ -n $(value "$@") ]]; }
 cgroup() { echo "/sys/fs/cgroup$(prop "$(unit "$@")" ControlGroup)"; }
 
+has_cpu() { [[ $(page) == *$'\n'node_cpu_seconds_total* ]]; }
 test_met_18_endpoint_on_loopback_in_both_formats() {
-    wait_for "the endpoint answers" eval 'page | grep -q ^node_cpu_seconds_total'
+    wait_for "the endpoint answers" has_cpu
     assert_eq 127.0.0.1:9723 "$(ss -Hltn 'sport = :9723' | awk '{ print $4 }')" "only loopback is listened on"
     assert_contains "text/plain; version=0.0.4" "$(curl -si --max-time 30 "$ENDPOINT/metrics" | grep -i ^content-type)"
     local open
@@ -76,7 +77,8 @@ TOML
     wait_for "it was killed for memory" eval '[[ $(reevectl --json runs glutton | jq -r ".[0].cause") == oom ]]'
     wait_for "its cgroup is gone" is_down "$(unit glutton)"
     wait_for "the kill is counted" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
-    holds_for 12 "it counts once" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
+    # A page that does not come is no answer.
+    holds_for 12 "it counts once" eval '[[ $(value reeve_worker_oom_kills_total "worker=\"glutton\"") =~ ^1?$ ]]'
     # And it is not forgotten by another daemon.
     systemctl restart reeved.service
     wait_for "reeved is back" reeved_up
@@ -101,15 +103,15 @@ test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     page >"$at/page"
     # node_* names are inherited from node_exporter, which does not pass either.
     grep -E '^(# (HELP|TYPE) )?(reeve_|agent_|process_)' "$at/page" | promtool check metrics
-    sed -E 's/(scrape_interval|scrape_timeout): .*/\1: 2s/' /usr/share/reeve/prometheus/reeve.scrape.yml >"$at/prometheus.yml"
-    printf 'global: { evaluation_interval: 2s }\nrule_files: ["%s"]\n' "$rules" >>"$at/prometheus.yml"
+    sed -E 's/(scrape_interval|scrape_timeout): .*/\1: 5s/' /usr/share/reeve/prometheus/reeve.scrape.yml >"$at/prometheus.yml"
+    printf 'global: { evaluation_interval: 5s }\nrule_files: ["%s"]\n' "$rules" >>"$at/prometheus.yml"
     promtool check config "$at/prometheus.yml"
     worker doomed <<'TOML'
 [worker]
 exec = ["/bin/false"]
 [worker.restart]
 backoff = { first = "0s", base = "100ms", cap = "1s", reset_after = "5m" }
-breaker = { failures = 3, window = "60s", open = "10min" }
+breaker = { failures = 3, window = "10min", open = "10min" }
 TOML
     reload
     systemd-run --quiet --unit=test-prometheus --property=DynamicUser=no prometheus --config.file="$at/prometheus.yml" \

@@ -15,7 +15,9 @@ pub use state::{UnitPart, UnitState};
 use futures_util::StreamExt;
 use property::wire;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zbus::fdo::DBusProxy;
 use zbus::proxy::CacheProperties;
@@ -24,6 +26,9 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant};
 const SERVICE: &str = "org.freedesktop.systemd1";
 const UNITS: &str = "/org/freedesktop/systemd1/unit";
 
+/// Calls under way at once. The bus daemon refuses more than 128 for a connection (`max_replies_per_connection`,
+/// dbus-daemon(1)) as if PID 1 had said no: a stop of all workers would miss some.
+const CALLS_AT_ONCE: usize = 64;
 /// PID 1 may stand still for seconds during a reload or a switch of its binary; longer than this it is gone for us.
 const REPLY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -119,6 +124,7 @@ pub type Result<T> = std::result::Result<T, SystemdError>;
 pub struct Systemd {
     connection: Connection,
     manager: ManagerProxy<'static>,
+    turns: Arc<Semaphore>,
 }
 
 impl Systemd {
@@ -126,7 +132,7 @@ impl Systemd {
     pub async fn connect() -> Result<Self> {
         let connection = zbus::connection::Builder::system().method_timeout(REPLY_WITHIN).build().await?;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
-        let systemd = Self { connection, manager };
+        let systemd = Self { connection, manager, turns: Arc::new(Semaphore::new(CALLS_AT_ONCE)) };
         systemd.owner().await?;
         Ok(systemd)
     }
@@ -136,6 +142,13 @@ impl Systemd {
         let name = zbus::names::BusName::try_from(SERVICE)?;
         let owner = bus.get_name_owner(name).await.map_err(zbus::Error::from)?;
         Ok(owner.to_string())
+    }
+
+    /// One call, when it is its turn.
+    async fn call<T>(&self, call: impl Future<Output = zbus::Result<T>>) -> Result<T> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        Ok(call.await?)
     }
 
     /// Everything PID 1 says of units named `reeve-*`, from now on, in the order it said it.
@@ -178,7 +191,7 @@ impl Systemd {
 
     /// Says again that signals are wanted: a PID 1 that replaced itself may have forgotten.
     pub async fn resubscribe(&self) -> Result<()> {
-        match self.manager.subscribe().await.map_err(SystemdError::from) {
+        match self.call(self.manager.subscribe()).await {
             Err(e) if e.kind() == "AlreadySubscribed" => Ok(()),
             other => other,
         }
@@ -187,60 +200,60 @@ impl Systemd {
     /// Makes a unit and starts it; the job to wait for.
     pub async fn start_transient_unit(&self, name: &str, properties: &[Property]) -> Result<String> {
         let properties = wire(properties);
-        let job = self.manager.start_transient_unit(name, "replace", &properties, &[]).await?;
+        let job = self.call(self.manager.start_transient_unit(name, "replace", &properties, &[])).await?;
         Ok(job.to_string())
     }
 
     /// Ends the unit if need be and starts it; the job to wait for.
     pub async fn restart_unit(&self, name: &str) -> Result<String> {
-        Ok(self.manager.restart_unit(name, "replace").await?.to_string())
+        Ok(self.call(self.manager.restart_unit(name, "replace")).await?.to_string())
     }
 
     /// Stops it; the job to wait for.
     pub async fn stop_unit(&self, name: &str) -> Result<String> {
-        Ok(self.manager.stop_unit(name, "replace").await?.to_string())
+        Ok(self.call(self.manager.stop_unit(name, "replace")).await?.to_string())
     }
 
     /// Clears `failed`.
     pub async fn reset_failed(&self, name: &str) -> Result<()> {
-        Ok(self.manager.reset_failed_unit(name).await?)
+        self.call(self.manager.reset_failed_unit(name)).await
     }
 
     /// Signals the main process, or all.
     pub async fn kill_unit(&self, name: &str, whole: bool, signal: i32) -> Result<()> {
         let whom = if whole { "all" } else { "main" };
-        Ok(self.manager.kill_unit(name, whom, signal).await?)
+        self.call(self.manager.kill_unit(name, whom, signal)).await
     }
 
     /// Freezes; back when it is frozen.
     pub async fn freeze(&self, name: &str) -> Result<()> {
-        Ok(self.manager.freeze_unit(name).await?)
+        self.call(self.manager.freeze_unit(name)).await
     }
 
     /// Thaws; back when it runs.
     pub async fn thaw(&self, name: &str) -> Result<()> {
-        Ok(self.manager.thaw_unit(name).await?)
+        self.call(self.manager.thaw_unit(name)).await
     }
 
     /// Changes properties until the unit is unloaded or the host boots.
     pub async fn set_unit_properties(&self, name: &str, properties: &[Property]) -> Result<()> {
         let properties = wire(properties);
-        Ok(self.manager.set_unit_properties(name, true, &properties).await?)
+        self.call(self.manager.set_unit_properties(name, true, &properties)).await
     }
 
     /// Keeps the unit loaded for as long as this connection lives.
     pub async fn ref_unit(&self, name: &str) -> Result<()> {
-        Ok(self.manager.ref_unit(name).await?)
+        self.call(self.manager.ref_unit(name)).await
     }
 
     /// Lets go of it.
     pub async fn unref_unit(&self, name: &str) -> Result<()> {
-        Ok(self.manager.unref_unit(name).await?)
+        self.call(self.manager.unref_unit(name)).await
     }
 
     /// Names of loaded units that match one of the patterns.
     pub async fn list_units_by_patterns(&self, patterns: &[&str]) -> Result<Vec<String>> {
-        let listed = self.manager.list_units_by_patterns(&[], patterns).await?;
+        let listed = self.call(self.manager.list_units_by_patterns(&[], patterns)).await?;
         Ok(listed.into_iter().map(|unit| unit.0).collect())
     }
 
@@ -248,10 +261,9 @@ impl Systemd {
     pub async fn unit_properties(&self, name: &str) -> Result<UnitState> {
         let path = unit_path(name);
         // The empty interface name means all interfaces: one call, hence one instant.
-        let reply = self
-            .connection
-            .call_method(Some(SERVICE), path.as_str(), Some("org.freedesktop.DBus.Properties"), "GetAll", &"")
-            .await?;
+        let interface = Some("org.freedesktop.DBus.Properties");
+        let reply =
+            self.call(self.connection.call_method(Some(SERVICE), path.as_str(), interface, "GetAll", &"")).await?;
         let body = reply.body();
         let properties: HashMap<&str, Variant<'_>> = body.deserialize()?;
         Ok(UnitState::read(&properties))

@@ -40,6 +40,7 @@ cases! {
     asking_for_another_user_without_being_root_is_refused
     descriptors_and_signals_are_clean
     many_fast_runs_each_start_and_exit_once
+    many_stopped_at_once_all_hear_it
     a_flooded_log_blocks_nobody
     log_lines_are_kept_by_run
     two_runs_of_one_replica_in_sequence
@@ -380,6 +381,23 @@ async fn many_fast_runs_each_start_and_exit_once(b: &mut Bench) -> Outcome {
     assert_eq!(seen.len(), 300);
     let rest = b.rest();
     assert!(rest.is_empty(), "{rest:?}");
+    Outcome::Done
+}
+
+/// More than the bus lets a connection ask at once.
+async fn many_stopped_at_once_all_hear_it(b: &mut Bench) -> Outcome {
+    let specs: Vec<_> = (1..=150).map(|n| b.spec(&format!("web/{n}"), &["/bin/sleep", "1000"])).collect();
+    let tokens: Vec<_> = specs.into_iter().map(|spec| b.launch(spec, None)).collect();
+    let mut runs = Vec::new();
+    for token in tokens {
+        runs.push(b.started(token).await);
+    }
+    for run in &runs {
+        b.launcher.stop(&run.replica, run.run, 15, Duration::from_secs(1000));
+    }
+    for run in &runs {
+        assert_eq!(b.exit_status(run).await, ExitStatus::Signal(15), "{}", run.replica);
+    }
     Outcome::Done
 }
 

@@ -418,7 +418,7 @@ class ReevedSystemd(Reeved):
         return super().missing(place) or no_systemd()
 
     def more(self):
-        return 'user = "root"\n[worker.sandbox]\n' + "".join('%s = "%s"\n' % pair for pair in OPEN)
+        return 'user = "root"\n[worker.sandbox]\n' + "".join("%s = []\n" % key for key in OPEN)
 
     def end(self):
         if self.process and self.process.poll() is None:
@@ -426,9 +426,10 @@ class ReevedSystemd(Reeved):
         super().end()
 
 
-OPEN = [("CapabilityBoundingSet", "~"), ("ProtectHome", "no"), ("ProtectProc", "default"), ("ProtectSystem", "no"),
-        ("RestrictAddressFamilies", "~"), ("SystemCallArchitectures", ""), ("SystemCallFilter", "~"), ("UMask", "0022")]
-OPEN += [(key, "no") for key in CONFINED + ["RestrictNamespaces"]]
+# Said as empty, a key is not said to PID 1 at all: the very unit that the systemd-transient row makes.
+OPEN = CONFINED + [
+    "CapabilityBoundingSet", "KeyringMode", "ProtectHome", "ProtectProc", "ProtectSystem", "RestrictAddressFamilies",
+    "RestrictNamespaces", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "UMask"]
 
 
 class ReevedHardened(ReevedSystemd):

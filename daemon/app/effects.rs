@@ -3,13 +3,27 @@
 use super::handle::NodeEvent;
 use super::run::{App, RETRY};
 use crate::host::clock::Clock;
-use crate::host::launcher::{DEFAULT_USER, TeamLimits};
+use crate::host::launcher::{DEFAULT_USER, Launcher, TeamLimits};
 use crate::host::probe::exec::Context;
 use crate::host::store::SyncDone;
+use crate::host::users::uid_of;
+use reeve_core::config::Config;
 use reeve_core::effect::RunSpec;
 use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, StartToken};
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// Whom workers without `user` run as. Children of reeved run as reeved does.
+fn default_user(launcher: &dyn Launcher) -> Option<&'static str> {
+    launcher.survives().then_some(DEFAULT_USER)
+}
+
+/// Whom the replica runs as by its definition: that user may speak in its sockets, also when the one who spoke has ended
+/// before it is read.
+pub(super) fn speaker(config: &Config, replica: &ReplicaId, launcher: &dyn Launcher) -> Option<u32> {
+    let worker = config.workers.get(&replica.worker)?;
+    uid_of(worker.user.as_deref().or_else(|| default_user(launcher)))
+}
 
 /// Entries kept to be asked about.
 const RECENT: usize = 1000;
@@ -50,7 +64,8 @@ impl App {
             }
             Effect::AllocatePort(replica) => {
                 let result = self.ports.allocate(&replica, None);
-                self.queue.push_back(Event::PortAllocated { replica, result });
+                let again = result.is_err();
+                self.answer(Event::PortAllocated { replica, result }, again);
             }
             Effect::Probe { replica, run, kind, check, timeout } => {
                 let context = self.context(&replica);
@@ -84,7 +99,7 @@ impl App {
 
     fn start(&mut self, token: StartToken, spec: Arc<RunSpec>) {
         let replica = spec.replica.clone();
-        let user = crate::host::users::uid_of(spec.user.as_deref().or_else(|| self.default_user()));
+        let user = uid_of(spec.user.as_deref().or_else(|| default_user(&*self.launcher)));
         self.hear(&replica, true, user);
         self.specs.insert(replica.clone(), Arc::clone(&spec));
         match self.notify.bind(&replica) {
@@ -96,14 +111,19 @@ impl App {
             }
             Err(error) => {
                 let error = format!("its notify socket cannot be made: {error}");
-                self.queue.push_back(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }));
+                self.answer(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }), true);
             }
         }
     }
 
-    /// Whom workers without `user` run as.
-    fn default_user(&self) -> Option<&'static str> {
-        self.launcher.survives().then_some(DEFAULT_USER)
+    /// What came of an effect. `again`: the core may ask for the very same, at once and without end.
+    fn answer(&mut self, event: Event, again: bool) {
+        if again {
+            // The receiver lives in the same loop.
+            let _ = self.later.send(event);
+        } else {
+            self.queue.push_back(event);
+        }
     }
 
     fn forget(&mut self, replica: &ReplicaId) {
@@ -121,7 +141,7 @@ impl App {
             (None, Some(worker)) => Context::from_worker(worker, replica),
             (None, None) => Context::default(),
         };
-        Arc::new(context.or_user(self.default_user()))
+        Arc::new(context.or_user(default_user(&*self.launcher)))
     }
 
     /// Writes what belongs together with one call. The end of a run is written before the launcher may erase the

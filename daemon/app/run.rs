@@ -1,5 +1,6 @@
 //! Waiting and turning.
 
+use super::effects::speaker;
 use super::handle::{NodeEvent, Request};
 use super::logs::LogSource;
 use super::metrics::Measuring;
@@ -74,6 +75,8 @@ pub(super) struct App {
     pub replies: BTreeMap<CommandId, oneshot::Sender<Result<Accepted, Refusal>>>,
     pub next_command: u64,
     pub queue: VecDeque<Event>,
+    /// For what may lead back to itself: it comes in a later turn, and the others get theirs in between.
+    pub later: mpsc::UnboundedSender<Event>,
     pub specs: BTreeMap<ReplicaId, Arc<RunSpec>>,
     /// The newest samples of each source.
     pub board: Board,
@@ -127,7 +130,7 @@ impl App {
                 self.turn(Event::Resumed(slept));
             }
             self.take(woken);
-            self.drain(&mut inbox);
+            let busy = self.drain(&mut inbox);
             self.show_series();
             self.picture_if_due();
             self.say_ready(false);
@@ -139,6 +142,10 @@ impl App {
                 self.board.pinged();
                 next_ping = Instant::now() + every;
             }
+            if busy {
+                // In a storm nothing has to be waited for; the bus, the probes and the sockets have their turn all the same.
+                tokio::task::yield_now().await;
+            }
         }
         self.sd.stopping();
         self.launcher.close();
@@ -148,13 +155,13 @@ impl App {
         Ok(())
     }
 
-    /// Every arm is a receive or a sleep: cancelling one loses nothing.
+    /// Every arm is a receive or a sleep: cancelling one loses nothing. Whoever is ready has the same chance: in a storm of
+    /// deaths a command and a signal are heard, too.
     async fn wait(&self, inbox: &mut Inbox, timer: &mut Timer, ping: Option<Instant>) -> Woken {
         let picture = self.stale.then(|| self.pictured + PICTURE);
         let sync = self.store.next_sync().map(|at| Instant::now() + at.since(Clock::now().mono));
         let disk = self.retry_at.or(sync);
         tokio::select! {
-            biased;
             Some(e) = inbox.launcher.recv() => Woken::Launcher(e),
             Some(e) = inbox.events.recv() => Woken::Event(e),
             Some(r) = inbox.requests.recv() => Woken::Request(r),
@@ -194,39 +201,33 @@ impl App {
         }
     }
 
-    /// What has come in meanwhile, up to a bound, so that a mass crash costs one picture and not a thousand.
-    fn drain(&mut self, inbox: &mut Inbox) {
-        for _ in 0..BATCH {
-            if let Ok(event) = inbox.launcher.try_recv() {
+    /// What has come in meanwhile, up to a bound, so that a mass crash costs one picture and not a thousand. Whether there
+    /// was anything.
+    fn drain(&mut self, inbox: &mut Inbox) -> bool {
+        for taken in 0..BATCH {
+            // People first: they are few.
+            if let Ok(request) = inbox.requests.try_recv() {
+                self.request(request);
+            } else if let Ok(event) = inbox.launcher.try_recv() {
                 self.turn(Event::Launcher(event));
             } else if let Ok(event) = inbox.events.try_recv() {
                 self.turn(event);
-            } else if let Ok(request) = inbox.requests.try_recv() {
-                self.request(request);
             } else if let Ok((replica, run, lines)) = inbox.tails.try_recv() {
                 self.keep_tail(&replica, run, lines);
             } else if let Ok(said) = inbox.said.try_recv() {
                 self.said(said);
             } else {
-                return;
+                return taken > 0;
             }
         }
+        true
     }
 
     /// One event through the core, and all that follows from it at once.
     pub(super) fn turn(&mut self, event: Event) {
         let listed = matches!(event, Event::Launcher(LauncherEvent::ListComplete));
-        if let Event::Launcher(LauncherEvent::Found(found)) = &event
-            && let Err(error) = self.notify.bind(&found.replica)
-        {
-            // A run that began just before the last daemon died stands in no record; what it has said waits in its
-            // socket all the same.
-            tracing::warn!(replica = %found.replica, %error, "a notify socket could not be bound again");
-        }
-        if let Event::Launcher(LauncherEvent::Found(found)) = &event
-            && found.ended.is_none()
-        {
-            self.hear(&found.replica.clone(), false, None);
+        if let Event::Launcher(LauncherEvent::Found(found)) = &event {
+            self.found(&found.replica.clone(), found.ended.is_none());
         }
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
@@ -242,6 +243,18 @@ impl App {
                 intake.sweep();
             }
             self.say_ready(true);
+        }
+    }
+
+    /// A run that began just before the last daemon died stands in no record; what it has said waits in its sockets all
+    /// the same.
+    fn found(&mut self, replica: &ReplicaId, lives: bool) {
+        match self.notify.bind(replica) {
+            Ok(_) => self.notify.set_user(replica, speaker(self.core.config(), replica, &*self.launcher)),
+            Err(error) => tracing::warn!(%replica, %error, "a notify socket could not be bound again"),
+        }
+        if lives {
+            self.hear(replica, false, None);
         }
     }
 

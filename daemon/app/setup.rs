@@ -1,6 +1,7 @@
 //! Joining the parts.
 
 use super::args::{self, Cli};
+use super::effects::speaker;
 use super::gpu::Gpus;
 use super::logs::LogSource;
 use super::metrics::Measuring;
@@ -21,6 +22,7 @@ use crate::host::probe::Prober;
 use crate::host::probe::exec::Way;
 use crate::host::sd::Sd;
 use crate::host::store::{RealDisk, Store, StoreError};
+use crate::host::threads;
 use crate::host::users::own_uid;
 use clap::Parser;
 use reeve_core::config::{Config, LauncherKind, Loaded};
@@ -75,10 +77,11 @@ pub fn reeved_main() -> ExitCode {
     if cli.check {
         return check(&paths, cli.config.as_deref());
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&Failure::Internal(format!("the runtime cannot be made: {error}"))),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(threads::STACK).build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&Failure::Internal(format!("the runtime cannot be made: {error}"))),
+        };
     match runtime.block_on(run(cli, paths)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure),
@@ -134,7 +137,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let launcher = choose(wish, &paths, launcher_events.clone(), &events, &restored).await?;
     let mut notify = NotifySockets::new(&paths, launcher_events);
     let handed = notify.adopt(fdstore::inherited());
-    rebind(&mut notify, &restored);
+    rebind(&mut notify, &restored, &config, &*launcher.0);
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
     let (synced, synced_inbox) = mpsc::unbounded_channel();
@@ -177,6 +180,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     }
     let options = bus::Options { handle, sink: Arc::new(sink), log_level: word(cli.log).to_owned(), authority: None };
     let server = serve(options, address, events.clone()).await?;
+    let later = events.clone();
     let app = App {
         core,
         config_file: cli.config,
@@ -198,6 +202,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         replies: BTreeMap::new(),
         next_command: 0,
         queue: VecDeque::new(),
+        later,
         specs: BTreeMap::new(),
         board,
         exposition,
@@ -264,10 +269,11 @@ fn seed() -> u64 {
 }
 
 /// Sockets of runs that may still live are read again before anything else, so that nothing they say is lost.
-fn rebind(notify: &mut NotifySockets, restored: &Restored) {
+fn rebind(notify: &mut NotifySockets, restored: &Restored, config: &Config, launcher: &dyn Launcher) {
     for (id, _) in restored.replicas.iter().filter(|(_, h)| h.live.is_some()) {
-        if let Err(error) = notify.bind(id) {
-            tracing::warn!(replica = %id, %error, "a notify socket could not be bound again");
+        match notify.bind(id) {
+            Ok(_) => notify.set_user(id, speaker(config, id, launcher)),
+            Err(error) => tracing::warn!(replica = %id, %error, "a notify socket could not be bound again"),
         }
     }
 }

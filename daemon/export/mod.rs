@@ -26,6 +26,7 @@ pub use page::View;
 pub use served::Served;
 pub use settings::Settings;
 
+use crate::host::threads;
 use reeve_core::Event;
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
@@ -48,9 +49,13 @@ impl Export {
         view: View,
         events: mpsc::UnboundedSender<Event>,
     ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .thread_stack_size(threads::STACK)
+            .build()?;
         let (sender, receiver) = watch::channel(settings);
-        let thread = std::thread::Builder::new().name("reeve-export".into()).spawn(move || {
+        let thread = threads::named("reeve-export").spawn(move || {
             runtime.block_on(thread::Thread::new(view, events).run(receiver, inherited));
             // A write to a disk that hangs is left behind; dropping the runtime would wait for it.
             runtime.shutdown_background();

@@ -19,4 +19,5 @@ pub mod process;
 pub mod ready;
 pub mod sd;
 pub mod store;
+pub mod threads;
 pub mod users;

@@ -25,6 +25,7 @@ mod sockets;
 pub use notes::{Said, What};
 
 use crate::host::paths::Paths;
+use crate::host::threads;
 use desk::{Desk, Order};
 use reeve_core::config::Config;
 use reeve_core::{ReplicaId, Snapshot};
@@ -53,15 +54,17 @@ impl Intake {
         said: mpsc::UnboundedSender<Said>,
         seed: u64,
     ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .thread_stack_size(threads::STACK)
+            .build()?;
         let (orders, inbox) = mpsc::unbounded_channel();
         let desk = {
             let _inside = runtime.enter();
             Desk::new(paths.clone(), config, said, seed)?
         };
-        let thread = std::thread::Builder::new()
-            .name("reeve-intake".into())
-            .spawn(move || runtime.block_on(desk.run(inbox, pictures)))?;
+        let thread = threads::named("reeve-intake").spawn(move || runtime.block_on(desk.run(inbox, pictures)))?;
         Ok(Self { orders: Some(orders), pending: Vec::new(), thread: Some(thread), sockets: Sockets::new(paths) })
     }
 

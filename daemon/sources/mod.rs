@@ -43,6 +43,7 @@ mod workers;
 pub use config::{SourcesConfig, Space};
 pub use workers::WorkersHandle;
 
+use crate::host::threads;
 use files::Scratch;
 use reeve_core::Now;
 use reeve_core::metrics::{Report, Samples};
@@ -94,6 +95,6 @@ pub fn start(config: SourcesConfig, reports: UnboundedSender<Report>, workers: W
             }
         }
     };
-    std::thread::Builder::new().name("sources".to_owned()).spawn(run)?;
+    threads::named("sources").spawn(run)?;
     Ok(Sources { _stop: stop })
 }

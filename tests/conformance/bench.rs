@@ -112,7 +112,7 @@ impl Bench {
             stop_signal: 15,
             stop_timeout: Duration::from_secs(30),
             watchdog: None,
-            sandbox: BTreeMap::new(),
+            sandbox: Arc::default(),
             digest: format!("{exec:?}"),
         }
     }

@@ -7,6 +7,7 @@ use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 const MIB: u64 = 1 << 20;
 
@@ -229,7 +230,7 @@ async fn every_sandbox_key_is_taken_by_systemd() {
         ("TemporaryFileSystem", "/opt:ro"),
         ("UMask", "0077"),
     ] {
-        spec.sandbox.insert(key.to_owned(), vec![value.to_owned()]);
+        Arc::make_mut(&mut spec.sandbox).insert(key.to_owned(), vec![value.to_owned()]);
     }
     rig.start(&spec).await;
     let shown = |key: &str| show(&spec.replica, key);

@@ -109,7 +109,7 @@ impl Launcher for Adapted {
     fn start(&mut self, token: StartToken, spec: Arc<RunSpec>, notify_socket: Option<PathBuf>) {
         let mut spec = (*spec).clone();
         for (key, value) in [("PrivateTmp", "no"), ("ProtectSystem", "no"), ("ProtectProc", "default")] {
-            spec.sandbox.insert(key.to_owned(), vec![value.to_owned()]);
+            Arc::make_mut(&mut spec.sandbox).insert(key.to_owned(), vec![value.to_owned()]);
         }
         self.with(|l| l.start(token, Arc::new(spec), notify_socket));
     }

@@ -5,6 +5,7 @@ use reeve::host::launcher::Launcher;
 use reeve_core::config::RestartPolicy;
 use reeve_core::effect::RunSpec;
 use reeve_core::{Applied, ExitStatus, LauncherEvent, ReplicaId};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More than may be under way at once.
@@ -77,11 +78,14 @@ async fn a_start_that_cannot_be_says_why() {
         ),
         (RunSpec { environment_file: Some("/no/such/env".into()), ..spec.clone() }, "/no/such/env"),
         (
-            RunSpec { sandbox: [("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into(), ..spec.clone() },
+            RunSpec { sandbox: Arc::new([("ProtectSytem".to_owned(), vec!["yes".to_owned()])].into()), ..spec.clone() },
             "worker.sandbox.ProtectSytem",
         ),
         (
-            RunSpec { sandbox: [("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into(), ..spec.clone() },
+            RunSpec {
+                sandbox: Arc::new([("ProtectSystem".to_owned(), vec!["perhaps".to_owned()])].into()),
+                ..spec.clone()
+            },
             "ProtectSystem",
         ),
     ];

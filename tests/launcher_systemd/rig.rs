@@ -92,7 +92,7 @@ pub fn worker(name: &str, script: &str) -> RunSpec {
         stop_signal: 15,
         stop_timeout: Duration::from_secs(30),
         watchdog: None,
-        sandbox: BTreeMap::new(),
+        sandbox: Arc::default(),
         digest: "1".into(),
     }
 }

@@ -117,7 +117,7 @@ fn worker(rng: &mut Rng, name: WorkerName, order: i32, depends_on: Vec<WorkerNam
         stop: Stop { signal: 15, timeout: pick(rng, &[s(1), s(30)]) },
         max_unavailable: pick(rng, &[1, 1, 2]),
         metrics: Default::default(),
-        sandbox: BTreeMap::new(),
+        sandbox: Arc::default(),
         wants_port: chance(rng, 25),
         name,
     }

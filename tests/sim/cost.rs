@@ -39,7 +39,7 @@ fn worker(name: &str, replicas: u32, order: i32) -> Arc<Worker> {
         stop: Stop { signal: 15, timeout: s(30) },
         max_unavailable: 1,
         metrics: Default::default(),
-        sandbox: BTreeMap::new(),
+        sandbox: Arc::default(),
         gpu_profile: None,
         wants_port: false,
     })

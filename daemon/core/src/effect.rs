@@ -209,8 +209,8 @@ pub struct RunSpec {
     pub stop_timeout: Duration,
     /// Watchdog span told to the worker as WATCHDOG_USEC.
     pub watchdog: Option<Duration>,
-    /// systemd sandbox keys.
-    pub sandbox: BTreeMap<String, Vec<String>>,
+    /// systemd sandbox keys: those of the definition.
+    pub sandbox: Arc<BTreeMap<String, Vec<String>>>,
     /// Cards and slices given to it, by UUID.
     pub gpus: Vec<String>,
     /// Device files that give access to them, where they are known.

@@ -13,6 +13,7 @@ use reeve_core::{ReplicaId, RunSpec};
 use std::collections::BTreeMap;
 use std::io;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
@@ -40,7 +41,7 @@ pub struct Context {
     /// The worker's unit, to share its namespaces.
     pub unit: String,
     /// Its sandbox keys.
-    pub sandbox: BTreeMap<String, Vec<String>>,
+    pub sandbox: Arc<BTreeMap<String, Vec<String>>>,
 }
 
 impl Context {
@@ -52,7 +53,7 @@ impl Context {
             environment: spec.environment.clone(),
             working_directory: spec.working_directory.clone(),
             unit: spec.replica.unit(),
-            sandbox: spec.sandbox.clone(),
+            sandbox: Arc::clone(&spec.sandbox),
         }
     }
 
@@ -65,7 +66,7 @@ impl Context {
             environment: worker.environment.iter().filter_map(plain).collect(),
             working_directory: worker.working_directory.clone().filter(|dir| !dir.contains('{')),
             unit: replica.unit(),
-            sandbox: worker.sandbox.clone(),
+            sandbox: Arc::clone(&worker.sandbox),
         }
     }
 
@@ -207,7 +208,7 @@ fn unit(argv: &[String], context: &Context, limit: Duration) -> Command {
     let mut property = |key: &str, value: &str| {
         command.arg(format!("--property={key}={value}"));
     };
-    for (key, values) in &context.sandbox {
+    for (key, values) in &*context.sandbox {
         values.iter().for_each(|value| property(key, value));
     }
     property("JoinsNamespaceOf", &context.unit);
@@ -317,7 +318,7 @@ mod tests {
         let context = Context {
             user: Some("agents".to_owned()),
             unit: "reeve-web-1.service".to_owned(),
-            sandbox: [("ProtectSystem".to_owned(), vec!["strict".to_owned()])].into(),
+            sandbox: Arc::new([("ProtectSystem".to_owned(), vec!["strict".to_owned()])].into()),
             ..Context::default()
         };
         let argv = ["/bin/check", "-x", "$HOME"].map(str::to_owned);

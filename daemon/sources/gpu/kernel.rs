@@ -3,6 +3,7 @@
 
 use super::shared::Shared;
 use super::xid::{Seen, seen};
+use crate::host::threads;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,7 +29,7 @@ impl Kernel {
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("gpu-kernel".into()).spawn(read) {
+        if let Err(error) = threads::named("gpu-kernel").spawn(read) {
             tracing::warn!(%error, "XIDs in the kernel's log cannot be followed");
         }
         Some(Self(child))

@@ -47,6 +47,7 @@ mod tests;
 
 pub use join::Place;
 
+use crate::host::threads;
 use reeve_core::gpu::Inventory;
 use reeve_core::metrics::Report;
 use shared::Shared;
@@ -158,9 +159,9 @@ impl Gpu {
         let (commands, inbox) = channel();
         let shared = Arc::new(Shared::new(&options, outlet));
         let keeper = keeper::Keeper::new(options, Arc::clone(&shared), inbox);
-        std::thread::Builder::new().name("gpu-nvml".into()).spawn(move || keeper.run())?;
+        threads::named("gpu-nvml").spawn(move || keeper.run())?;
         let watched = Arc::clone(&shared);
-        std::thread::Builder::new().name("gpu-watch".into()).spawn(move || watch::run(&watched))?;
+        threads::named("gpu-watch").spawn(move || watch::run(&watched))?;
         Ok(Self { commands, shared })
     }
 

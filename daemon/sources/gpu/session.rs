@@ -8,6 +8,7 @@ use super::shared::{Lane, Shared};
 use super::{Answer, Command, Options, fast, gpm, process, slow, ways, xid};
 use crate::host::clock::Clock;
 use crate::host::lock::lock;
+use crate::host::threads;
 use nvml_wrapper::{Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 use reeve_core::gpu::{Hold, Inventory};
 use reeve_core::metrics::Samples;
@@ -67,9 +68,7 @@ pub(super) fn run(
     let places = session.cards.iter().map(|c| (c.known.index, c.known.uuid.clone(), c.known.bus_id.clone())).collect();
     let _kernel = Kernel::follow(&options.journal, places, shared);
     std::thread::scope(|scope| {
-        let events = std::thread::Builder::new()
-            .name("gpu-xid".into())
-            .spawn_scoped(scope, || xid::run(nvml, &watched, shared, &over));
+        let events = threads::named("gpu-xid").spawn_scoped(scope, || xid::run(nvml, &watched, shared, &over));
         if let Err(error) = events {
             tracing::warn!(%error, "GPU events cannot be waited for");
         }

@@ -27,7 +27,7 @@ impl Worker {
         digest.field("restart.unsupervised_after", self.restart.unsupervised_after.map(micros));
         digest.field("stop.signal", [self.stop.signal.to_string()]);
         digest.field("stop.timeout", [micros(self.stop.timeout)]);
-        for (name, values) in &self.sandbox {
+        for (name, values) in &*self.sandbox {
             digest.field("sandbox", std::iter::once(name).chain(values));
         }
         let gpus = [self.resources.gpus_request, self.resources.gpus_limit];

@@ -223,8 +223,8 @@ pub struct Worker {
     pub max_unavailable: u32,
     /// `[worker.metrics]`: what it says of itself.
     pub metrics: WorkerMetrics,
-    /// systemd sandbox keys, over the defaults.
-    pub sandbox: BTreeMap<String, Vec<String>>,
+    /// systemd sandbox keys, over the defaults. Shared by all runs.
+    pub sandbox: Arc<BTreeMap<String, Vec<String>>>,
     /// Whether `{port}` stands anywhere in the definition.
     pub wants_port: bool,
 }

@@ -153,7 +153,7 @@ pub(super) fn build(
         stop_signal: def.stop.signal,
         stop_timeout: def.stop.timeout,
         watchdog: watchdog(def),
-        sandbox: def.sandbox.clone(),
+        sandbox: Arc::clone(&def.sandbox),
         gpus: gpus.clone(),
         devices: devices(books, gpus),
         digest: worker.digest.to_string(),

@@ -10,6 +10,7 @@ use super::child::{Failure, Step};
 use super::spawn::Program;
 use super::{credentials, environment};
 use crate::host::paths::Paths;
+use crate::host::threads;
 use nix::errno::Errno;
 use reeve_core::effect::MULTIPROCESS_FOLDER;
 use reeve_core::{ReplicaId, RunId, RunSpec};
@@ -133,7 +134,7 @@ fn empty_folder(folder: &Path, run: RunId, account: &Account) -> io::Result<()> 
     let aside = ours.join(format!(".old-{run}"));
     match std::fs::rename(folder, &aside) {
         // It may be large; nobody waits for it.
-        Ok(()) => drop(std::thread::Builder::new().name("reeve-remove".into()).spawn(move || remove_any(&aside))?),
+        Ok(()) => drop(threads::named("reeve-remove").spawn(move || remove_any(&aside))?),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(e),
     }

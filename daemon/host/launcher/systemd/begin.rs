@@ -3,7 +3,7 @@
 use super::engine::{Done, Engine, Output};
 use super::ops::{Op, Tools, Way};
 use super::render::{self, Rendered};
-use super::unit::{Freezing, Life, Unit};
+use super::unit::{Freezing, Life, Next, Unit};
 use crate::bus::systemd1::{Property, SystemdError};
 use reeve_core::ReplicaId;
 use reeve_core::config::Resources;
@@ -115,7 +115,7 @@ impl Engine {
         let life = unit.life();
         if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
-            unit.next = Some(rendered);
+            unit.next = Some(Next::of(&rendered, &spec.limits));
             let done = Output::Start(Ok("done".to_owned()));
             return Some(Done::Op(replica.clone(), op, done));
         }
@@ -125,6 +125,7 @@ impl Engine {
             unit.busy = false;
             unit.queue.push_front(op);
             unit.queue.push_front(stop);
+            self.turns.over();
             return None;
         }
         let way = match (unit.loaded, same) {
@@ -140,12 +141,7 @@ impl Engine {
         }
         let name = replica.unit();
         let replica = replica.clone();
-        unit.next = Some(Rendered {
-            properties: Vec::new(),
-            limits: rendered.limits.clone(),
-            network: rendered.network.clone(),
-            fingerprint: rendered.fingerprint.clone(),
-        });
+        unit.next = Some(Next::of(&rendered, &spec.limits));
         self.work.push(Box::pin(async move {
             let result = tools.start(&name, way, rendered, adjust).await;
             Done::Op(replica, op, Output::Start(result))
@@ -160,7 +156,7 @@ fn adjust(unit: &Unit, wanted: &Resources, rendered: &Rendered, way: Way) -> Vec
     if way != Way::Again {
         return all;
     }
-    if unit.limits.as_ref() != Some(&rendered.limits) {
+    if unit.limits != Some(*wanted) {
         all.extend(render::live_limits(wanted));
     }
     if unit.cut {

@@ -4,6 +4,7 @@ use super::attach::{self, Vanished};
 use super::board::Board;
 use super::ops::{Op, Tools};
 use super::render;
+use super::turns::Turns;
 use super::unit::{Run, Unit, unknown};
 use super::{EventSender, Surroundings, TeamLimits};
 use crate::bus::systemd1::{Systemd, SystemdError, SystemdEvent, UnitState};
@@ -82,6 +83,7 @@ pub(super) struct Engine {
     pub(super) signals: Option<UnboundedReceiver<SystemdEvent>>,
     pub(super) units: BTreeMap<ReplicaId, Unit>,
     pub(super) work: FuturesUnordered<Work>,
+    pub(super) turns: Turns,
     /// Counts signals.
     pub(super) heard: u64,
     /// A daemon-reload is under way.
@@ -107,6 +109,7 @@ impl Engine {
             signals: None,
             units: BTreeMap::new(),
             work: FuturesUnordered::new(),
+            turns: Turns::default(),
             heard: 0,
             reloading: false,
             wanted: false,
@@ -129,6 +132,9 @@ impl Engine {
                     Some(Command::Close) | None => return,
                     Some(command) => self.command(command),
                 },
+            }
+            while let Some(replica) = self.turns.next() {
+                self.pump(&replica);
             }
         }
     }
@@ -186,6 +192,10 @@ impl Engine {
             if unit.busy || unit.queue.front().is_none_or(waits) {
                 return;
             }
+            let start = matches!(unit.queue.front(), Some(Op::Start { .. }));
+            if start && !self.turns.may_start(replica) {
+                return;
+            }
             let Some(op) = unit.queue.pop_front() else {
                 return;
             };
@@ -197,6 +207,9 @@ impl Engine {
     }
 
     fn done(&mut self, done: Done) {
+        if matches!(done, Done::Op(_, Op::Start { .. }, _)) {
+            self.turns.over();
+        }
         match done {
             Done::Op(replica, op, Output::Plain(Err(SystemdError::Lost(why))))
             | Done::Op(replica, op, Output::Start(Err(SystemdError::Lost(why)))) => {

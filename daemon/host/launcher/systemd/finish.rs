@@ -19,11 +19,11 @@ impl Engine {
         };
         unit.ours = true;
         let passing = std::mem::take(&mut unit.passing);
-        if let Some(rendered) = unit.next.take() {
+        if let Some(next) = unit.next.take() {
             // A start that was refused may have left the unit of before, or none.
-            unit.fingerprint = result.is_ok().then_some(rendered.fingerprint);
-            unit.limits = Some(rendered.limits);
-            unit.network = Some(rendered.network);
+            unit.fingerprint = result.is_ok().then_some(next.fingerprint);
+            unit.limits = Some(next.limits);
+            unit.network = next.network;
         }
         let failed = match result {
             Err(error) => Some(error.to_string()),
@@ -78,7 +78,7 @@ impl Engine {
             }
             Op::Limits { run, limits } => {
                 if ok {
-                    unit.limits = Some(render::limits(limits));
+                    unit.limits = Some(*limits);
                 }
                 (*run, Applied::Limits)
             }

@@ -4,7 +4,7 @@
 //! - [`engine`]: the one task that owns the units; takes commands, signals and finished operations; [`begin`] and
 //!   [`finish`] are the two ends of an operation;
 //! - [`attach`]: finding units after a start, a loss of the bus, a daemon-reexec;
-//! - [`ops`], [`board`]: conversations with PID 1;
+//! - [`ops`], [`board`]: conversations with PID 1; [`turns`]: how many starts at once;
 //! - [`render`], [`confinement`], [`sandbox`], [`values`], [`credentials`], [`failure`]: texts and properties.
 //!
 //! Units are followed by `PropertiesChanged` alone: PID 1 sends it anyway, it carries the whole end of a run, and it
@@ -23,6 +23,7 @@ mod multiprocess;
 mod ops;
 mod render;
 pub mod sandbox;
+mod turns;
 mod unit;
 mod values;
 

@@ -14,11 +14,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Starts under way at once. More only makes a queue inside the bus daemon, whose limits per connection are finite.
-const STARTS_AT_ONCE: usize = 32;
 /// How long a unit may take to unload once nothing holds it.
 const UNLOAD: Duration = Duration::from_secs(2);
 const UNLOAD_TRIES: usize = 5;
@@ -81,7 +78,6 @@ pub(super) enum Way {
 pub(super) struct Tools {
     pub systemd: Systemd,
     pub board: Board,
-    slots: Arc<Semaphore>,
     /// Optional properties that this systemd does not know.
     unknown: Arc<Mutex<BTreeSet<&'static str>>>,
 }
@@ -98,7 +94,7 @@ fn gone<T: Default>(result: Done<T>) -> Done<T> {
 
 impl Tools {
     pub fn new(systemd: Systemd, board: Board) -> Self {
-        Self { systemd, board, slots: Arc::new(Semaphore::new(STARTS_AT_ONCE)), unknown: Arc::default() }
+        Self { systemd, board, unknown: Arc::default() }
     }
 
     /// The same over another connection.
@@ -112,8 +108,6 @@ impl Tools {
 
     /// Starts the unit; the result of the job.
     pub async fn start(&self, unit: &str, way: Way, unit_is: Rendered, adjust: Vec<Property>) -> Done<String> {
-        // Never closed.
-        let _slot = self.slots.acquire().await;
         if way == Way::Again {
             if !adjust.is_empty() {
                 self.systemd.set_unit_properties(unit, &adjust).await?;

@@ -24,8 +24,6 @@ pub(super) const OPTIONAL: &[&str] = &["MemoryPressureWatch"];
 pub(super) struct Rendered {
     /// All of it.
     pub properties: Vec<Property>,
-    /// Of these the limits, which may change while the unit lives; said also where there is none.
-    pub limits: Vec<Property>,
     /// The network as the definition wants it.
     pub network: Vec<Property>,
     /// Equal for equal properties, limits aside: such a unit may be started again as it is.
@@ -120,10 +118,9 @@ pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Re
             list.push(format!("{FINGERPRINT}{fingerprint}"));
         }
     }
-    let limits = limits(&spec.limits);
     // What is not limited is left to the host's own defaults.
-    all.extend(limits.iter().filter(|p| p.value != Value::U64(u64::MAX)).cloned());
-    Ok(Rendered { properties: all, limits, network, fingerprint })
+    all.extend(limits(&spec.limits).into_iter().filter(|p| p.value != Value::U64(u64::MAX)));
+    Ok(Rendered { properties: all, network, fingerprint })
 }
 
 fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {

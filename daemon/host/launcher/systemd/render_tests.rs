@@ -5,6 +5,7 @@
 use super::*;
 use reeve_core::effect::MULTIPROCESS_FOLDER;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn spec() -> RunSpec {
@@ -26,7 +27,7 @@ fn spec() -> RunSpec {
         stop_signal: 15,
         stop_timeout: Duration::from_secs(10),
         watchdog: None,
-        sandbox: BTreeMap::new(),
+        sandbox: Arc::default(),
         gpus: Vec::new(),
         devices: Vec::new(),
         digest: "d".into(),
@@ -100,7 +101,7 @@ fn the_fingerprint_follows_the_unit_but_not_its_limits() {
 #[test]
 fn sec_03_nobody_is_root_by_omission() {
     assert_eq!(value(&rendered(&spec()), "User"), Some("reeve-worker".into()));
-    let dynamic = RunSpec { sandbox: BTreeMap::from([("DynamicUser".into(), vec!["yes".into()])]), ..spec() };
+    let dynamic = RunSpec { sandbox: Arc::new(BTreeMap::from([("DynamicUser".into(), vec!["yes".into()])])), ..spec() };
     assert_eq!(value(&rendered(&dynamic), "User"), None);
 }
 
@@ -115,11 +116,11 @@ fn a_private_tmp_never_hides_what_the_worker_needs() {
 #[test]
 fn what_is_not_closed_is_not_opened() {
     let open = [("ProtectSystem", "no"), ("ProtectHome", "no")];
-    let sandbox = open.map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).into();
+    let sandbox = Arc::new(open.map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).into());
     let spec = RunSpec { working_directory: Some("/srv/work".into()), sandbox, ..spec() };
     assert_eq!(value(&rendered(&spec), "ReadWritePaths"), None);
     let mut closed = spec;
-    closed.sandbox.insert("ReadOnlyPaths".to_owned(), vec!["/srv".to_owned()]);
+    Arc::make_mut(&mut closed.sandbox).insert("ReadOnlyPaths".to_owned(), vec!["/srv".to_owned()]);
     assert_eq!(value(&rendered(&closed), "ReadWritePaths"), Some(vec!["-/srv/work".to_owned()].into()));
 }
 
@@ -143,7 +144,8 @@ fn sup_05_a_worker_reaches_its_own_cards() {
 
 #[test]
 fn a_network_given_back_is_the_one_of_the_definition() {
-    let spec = RunSpec { sandbox: BTreeMap::from([("IPAddressDeny".into(), vec!["10.0.0.0/8".into()])]), ..spec() };
+    let spec =
+        RunSpec { sandbox: Arc::new(BTreeMap::from([("IPAddressDeny".into(), vec!["10.0.0.0/8".into()])])), ..spec() };
     let network = rendered(&spec).network;
     assert_eq!(network.len(), 3);
     assert_eq!(network[2].value, Value::Addresses(vec![(libc::AF_INET, vec![10, 0, 0, 0], 8)]));

@@ -9,9 +9,10 @@
 //! Only what PID 1 said counts; an operation that was asked for changes nothing here until PID 1 has said so.
 
 use super::ops::Op;
-use super::render::Rendered;
+use super::render::{self, Rendered};
 use crate::bus::systemd1::{Property, UnitPart};
 use crate::host::cgroup::Group;
+use reeve_core::config::Resources;
 use reeve_core::{ExitInfo, ExitStatus, Found, LauncherEvent, ReplicaId, RunId, Wall};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -45,6 +46,21 @@ pub(super) struct Run {
     pub over: bool,
 }
 
+/// What a start under way makes of a unit.
+#[derive(Debug)]
+pub(super) struct Next {
+    pub fingerprint: String,
+    pub limits: Resources,
+    pub network: Option<Vec<Property>>,
+}
+
+impl Next {
+    pub fn of(rendered: &Rendered, limits: &Resources) -> Self {
+        let network = (rendered.network != render::open()).then(|| rendered.network.clone());
+        Self { fingerprint: rendered.fingerprint.clone(), limits: *limits, network }
+    }
+}
+
 /// One unit.
 #[derive(Debug, Default)]
 pub(super) struct Unit {
@@ -67,11 +83,11 @@ pub(super) struct Unit {
     /// The command as PID 1 has it. `None`: as we said it. Empty: it may have changed, see [`super::engine`].
     pub command: Option<Vec<String>>,
     /// Limits set last, when known.
-    pub limits: Option<Vec<Property>>,
-    /// Network properties as the definition has them, when known.
+    pub limits: Option<Resources>,
+    /// Network properties as the definition has them, where they are known and close something.
     pub network: Option<Vec<Property>>,
     /// What the start under way makes of these three.
-    pub next: Option<Rendered>,
+    pub next: Option<Next>,
     /// Off the network.
     pub cut: bool,
     /// Absolute path of its cgroup.

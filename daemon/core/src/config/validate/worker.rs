@@ -8,6 +8,7 @@ use crate::config::types::{
 };
 use crate::config::{Origin, signal, template};
 use crate::ids::{TeamName, WorkerName};
+use std::sync::Arc;
 
 /// Reads one definition; `None` when it is too broken for its relations to mean anything.
 pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Worker> {
@@ -55,7 +56,7 @@ pub(super) fn build(name: &str, doc: &Doc<'_>, report: &mut Report) -> Option<Wo
         },
         max_unavailable: doc.count("worker.rolling.max_unavailable"),
         metrics: metrics(doc),
-        sandbox: doc.directives("worker.sandbox"),
+        sandbox: Arc::new(doc.directives("worker.sandbox")),
         wants_port: false,
     };
     let wants_port = templates(&worker).any(template::wants_port);

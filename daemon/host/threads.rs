@@ -1,0 +1,12 @@
+//! Threads of our own, all of them small.
+
+use std::thread::Builder;
+
+/// Stack of a thread. Below 2 MiB, so that no transparent huge page fits into it: where the kernel gives those unasked, a
+/// thread that does nothing costs 2 MiB.
+pub const STACK: usize = 1 << 20;
+
+/// A thread of this name, to be spawned.
+pub fn named(name: &str) -> Builder {
+    Builder::new().name(name.to_owned()).stack_size(STACK)
+}

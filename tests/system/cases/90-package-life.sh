@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # Reinstall, remove, purge. Last, because afterwards the package is gone.
 
 test_reinstall_touches_no_worker() {
@@ -35,6 +36,12 @@ test_remove_stops_everything_and_keeps_the_configuration() {
     wait_for "reeved is back after the new installation" reeved_up
 }
 
+# man keeps formatted pages it has shown for a while; that cache is its own.
+nothing_named_so() {
+    OUT=$(find / -xdev -not -path '/var/cache/man/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/vmtest*' -not -path '/tmp/*' \
+        \( -iname '*reeve*' -o -iname '*reevectl*' \) 2>/dev/null || true)
+    [[ -z $OUT ]]
+}
 test_purge_leaves_nothing() {
     [[ -n $(the_deb) ]] || skip "would take the package under test away"
     sleeper last
@@ -47,12 +54,6 @@ test_purge_leaves_nothing() {
         /etc/systemd/system/dbus-org.reeve.Node1.service /sys/fs/cgroup/reeve.slice; do
         wait_for "$path is gone" eval "[[ ! -e $path && ! -L $path ]]"
     done
-    # man keeps formatted pages it has shown for a while; that cache is its own.
-    nothing_named_so() {
-        OUT=$(find / -xdev -not -path '/var/cache/man/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/vmtest*' -not -path '/tmp/*' \
-            \( -iname '*reeve*' -o -iname '*reevectl*' \) 2>/dev/null || true)
-        [[ -z $OUT ]]
-    }
     # PID 1 removes private folders and forgets units in its own time.
     wait_for "nothing is left on disk" nothing_named_so
     wait_for "nothing is left in systemd" eval '[[ $(systemctl list-units --all --plain --no-legend) != *[Rr]eeve* ]]'

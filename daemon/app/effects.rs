@@ -64,8 +64,7 @@ impl App {
             }
             Effect::AllocatePort(replica) => {
                 let result = self.ports.allocate(&replica, None);
-                let again = result.is_err();
-                self.answer(Event::PortAllocated { replica, result }, again);
+                self.queue.push_back(Event::PortAllocated { replica, result });
             }
             Effect::Probe { replica, run, kind, check, timeout } => {
                 let context = self.context(&replica);
@@ -111,18 +110,10 @@ impl App {
             }
             Err(error) => {
                 let error = format!("its notify socket cannot be made: {error}");
-                self.answer(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }), true);
+                // Without backoff the core asks for the very same at once: in this turn it would never end. The receiver
+                // lives in the same loop.
+                let _ = self.later.send(Event::Launcher(LauncherEvent::StartFailed { replica, token, error }));
             }
-        }
-    }
-
-    /// What came of an effect. `again`: the core may ask for the very same, at once and without end.
-    fn answer(&mut self, event: Event, again: bool) {
-        if again {
-            // The receiver lives in the same loop.
-            let _ = self.later.send(event);
-        } else {
-            self.queue.push_back(event);
         }
     }
 

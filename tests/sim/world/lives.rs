@@ -19,6 +19,15 @@ impl World {
             }
             return Ok(());
         }
+        let restarted = self.systemd && spec.unsupervised_after.is_some() && epoch == self.epoch;
+        if restarted && self.unit(id).last_told.is_some() && chance(&mut self.rng, 3) {
+            self.slip_in(id, &spec)?;
+            if epoch != self.epoch {
+                // The daemon died of the news; its start was on its way all the same.
+                self.begin_run(id, spec);
+                return Ok(());
+            }
+        }
         let run = self.begin_run(id, spec);
         if epoch == self.epoch {
             let span = self.delay().min(ms(50));
@@ -29,6 +38,34 @@ impl World {
             // Asked for by a daemon that is gone; PID 1 says so now, or the next list does.
             let started = self.wall().wall;
             return self.tell_found(id, run, None, started);
+        }
+        Ok(())
+    }
+
+    /// PID 1 has restarted it by itself while our start was on its way, which ended that run: the launcher tells of both.
+    fn slip_in(&mut self, id: &ReplicaId, spec: &Arc<RunSpec>) -> Law {
+        let run = self.begin_run(id, Arc::clone(spec));
+        let at = self.wall().wall;
+        let info = ExitInfo { status: ExitStatus::Signal(15), oom_kill: false, peak_memory: None, at };
+        self.say(|| format!("  run {} of {id} was slipped in, and ended by the start", number(run)));
+        if let Some(r) = self.runs.get_mut(&run) {
+            r.ended = Some(info.clone());
+            r.told = true;
+        }
+        self.announce(run);
+        let unit = self.unit(id);
+        unit.state = UnitState::Ended(run, info.clone());
+        unit.journal.push((run, info.clone()));
+        let epoch = self.epoch;
+        let replica = id.clone();
+        let ended = Some(info);
+        let found =
+            Found { replica, run, pid: None, cgroup: None, ended, frozen: false, missed: vec![], started: Some(at) };
+        self.tell(Event::Launcher(LauncherEvent::Found(found)))?;
+        if self.epoch == epoch
+            && let Some(r) = self.runs.get_mut(&run)
+        {
+            r.known = true;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import threading
 
 ADDRESS = "/run/dbus/system_bus_socket"
 IN_FLIGHT = 64
@@ -11,6 +12,34 @@ SYSTEMD = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedes
 
 class BusError(Exception):
     pass
+
+
+class Follower:
+    """Hears all that PID 1 says of units and of the ends of jobs, and does nothing with it."""
+
+    def __init__(self):
+        self.bus = Bus()
+        self.bus.socket.settimeout(None)
+        unit = "path_namespace='/org/freedesktop/systemd1/unit',interface='org.freedesktop.DBus.Properties'"
+        manager = "interface='org.freedesktop.systemd1.Manager'"
+        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s")
+        errors = self.bus.call_all([bus + (("type='signal',sender='%s',%s" % (SYSTEMD[0], rule),),) for rule in (
+            unit, manager + ",member='JobRemoved'", manager + ",member='UnitRemoved'")])
+        errors += self.bus.systemd([("Subscribe", "", ())])
+        if errors:
+            raise BusError("cannot follow: %s" % errors[0])
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        try:
+            while True:
+                self.bus.receive()
+        except (OSError, BusError):
+            pass
+
+    def close(self):
+        self.bus.socket.shutdown(socket.SHUT_RDWR)
+        self.bus.close()
 
 
 class Writer:

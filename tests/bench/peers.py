@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import measure
-from minibus import ADDRESS, Bus, BusError
+from minibus import ADDRESS, Bus, BusError, Follower
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -347,6 +347,32 @@ class SystemdTransientHardened(SystemdTransient):
         ("UMask", ("u", 0o027))]
 
 
+class SystemdFollowed(SystemdTransient):
+    """Plain units with what it takes to look after them: a reference, so that their end can be read; fields for the
+    journal; and a client that hears every signal about them and does nothing. What any supervisor over the bus costs before
+    it has decided anything, and restarted nothing: PID 1 does that here."""
+
+    name = "systemd-followed"
+    follower = None
+    sandbox = [
+        ("AddRef", ("b", True)), ("NotifyAccess", ("s", "none")), ("User", ("s", "root")),
+        ("RestartPreventExitStatus", ("(aiai)", ([77, 78], []))), ("RemainAfterExit", ("b", False)),
+        ("KillMode", ("s", "mixed")), ("KillSignal", ("i", 15)), ("TimeoutStopUSec", ("t", 90000000)),
+        ("OOMPolicy", ("s", "kill")), ("IgnoreSIGPIPE", ("b", False)), ("SyslogIdentifier", ("s", "bench")),
+        ("StandardOutput", ("s", "journal")), ("StandardError", ("s", "journal")),
+        ("LogExtraFields", ("aay", [b"REEVE_WORKER=bench", b"REEVE_REPLICA=1", b"REEVE_TEAM=default"])),
+        ("Environment", ("as", ["REEVE_WORKER=bench", "NOTIFY_SOCKET=/run/reeve/notify/bench-1"]))]
+
+    def launch(self):
+        self.follower = Follower()
+        super().launch()
+
+    def end(self):
+        super().end()
+        if self.follower:
+            self.follower.close()
+
+
 class Reeved(Peer):
     """The launcher is all that differs; the policy is set to what the others do: start again at once, always."""
 
@@ -483,6 +509,6 @@ def named(comm):
     return found
 
 
-ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, SystemdTransientHardened, ReevedSystemd,
-       ReevedHardened]
+ALL = [Floor, FloorCgroup, ReevedDirect, Runit, Supervisord, S6, SystemdTransient, SystemdFollowed, SystemdTransientHardened,
+       ReevedSystemd, ReevedHardened]
 USUAL = [peer.name for peer in ALL if peer not in (S6, SystemdTransientHardened, ReevedHardened)]

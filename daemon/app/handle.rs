@@ -140,6 +140,12 @@ impl Handle {
         self.events.subscribe()
     }
 
+    /// Asks, and waits for no answer.
+    pub fn tell<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) {
+        // A loop that has ended wants to know nothing.
+        let _ = self.requests.send(make(oneshot::channel().0));
+    }
+
     /// Asks, and waits for the answer: `handle.ask(|back| Request::Reload(caller, back)).await`.
     pub async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Ended> {
         let (back, answer) = oneshot::channel();

@@ -10,6 +10,7 @@ use super::trail::Trail;
 use crate::bus;
 use crate::host::clock::Clock;
 use crate::host::config_files;
+use crate::host::holds::Holds;
 use crate::host::journal::logging::{self, Output};
 use crate::host::journal::{Journal, reader::Reader};
 use crate::host::launcher::direct::{DirectLauncher, DirectOptions};
@@ -137,6 +138,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let launcher = choose(wish, &paths, launcher_events.clone(), &events, &restored).await?;
     let mut notify = NotifySockets::new(&paths, launcher_events);
     let handed = notify.adopt(fdstore::inherited());
+    let holds = Holds::new(&paths);
+    let (kept, handed) = holds.take_over(handed);
     rebind(&mut notify, &restored, &config, &*launcher.0);
     let (requests, request_inbox) = mpsc::unbounded_channel();
     let (tails, tail_inbox) = mpsc::unbounded_channel();
@@ -178,7 +181,8 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     for text in problems.into_iter().chain(torn) {
         journal.notice(&Notice::node(Kind::StateTorn, text), &[]).map_err(Failure::Internal)?;
     }
-    let options = bus::Options { handle, sink: Arc::new(sink), log_level: word(cli.log).to_owned(), authority: None };
+    let log_level = word(cli.log).to_owned();
+    let options = bus::Options { handle, sink: Arc::new(sink), log_level, holds: Some(holds), kept, authority: None };
     let server = serve(options, address, events.clone()).await?;
     let later = events.clone();
     let app = App {

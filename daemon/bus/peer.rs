@@ -6,6 +6,7 @@ use super::caller::Client;
 use super::error::Error;
 use super::server::Facts;
 use crate::app::handle::Handle;
+use crate::host::holds::Holds;
 use crate::host::lock::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -33,7 +34,9 @@ pub(super) struct Context {
     /// What was last set by SetLogLevel: only the bus sets it.
     pub log_level: watch::Sender<String>,
     /// Next hold.
-    pub holds: AtomicU64,
+    pub next_hold: AtomicU64,
+    /// Keeps them over a restart; absent: they end with the daemon.
+    pub holds: Option<Holds>,
     /// Next call in the audit trail.
     pub calls: AtomicU64,
 }

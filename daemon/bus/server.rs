@@ -2,12 +2,13 @@
 
 use super::audit::AuditSink;
 use super::auth::{Authority, OwnUid};
-use super::dispatch;
 use super::names::BUS_NAME;
 use super::peer::{Context, Peer, sender_key};
 use super::polkit::Polkit;
 use super::watcher;
+use super::{dispatch, hold};
 use crate::app::handle::Handle;
+use crate::host::holds::{Holds, Kept};
 use futures_util::StreamExt;
 use std::fs;
 use std::io;
@@ -103,6 +104,10 @@ pub struct Options {
     pub sink: Arc<dyn AuditSink>,
     /// The log level at start.
     pub log_level: String,
+    /// Keeps holds over a restart; absent: they end with the daemon.
+    pub holds: Option<Holds>,
+    /// Holds of an earlier daemon that go on.
+    pub kept: Vec<Kept>,
     /// Decides instead of the address's own authority: for tests.
     pub authority: Option<Arc<dyn Authority>>,
 }
@@ -145,11 +150,16 @@ impl Server {
             sink: options.sink,
             facts: Facts::read(),
             log_level: watch::Sender::new(options.log_level),
-            holds: AtomicU64::new(1),
+            next_hold: AtomicU64::new(options.kept.iter().map(|hold| hold.id + 1).max().unwrap_or(1)),
+            holds: options.holds,
             calls: AtomicU64::new(1),
         };
+        let context = Arc::new(context);
+        for kept in options.kept {
+            hold::resume(&context, kept);
+        }
         Ok(Self {
-            context: Arc::new(context),
+            context,
             authority: options.authority,
             own: OwnUid(own_uid()?),
             problem: Arc::new(watch::Sender::new(None)),

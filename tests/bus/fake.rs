@@ -54,7 +54,15 @@ impl Node {
         let events = broadcast::Sender::new(64);
         let handle = Handle::new(requests, seen, events.clone());
         let trail = Arc::new(Kept::default());
-        let server = Server::new(Options { handle, sink: trail.clone(), log_level: "info".into(), authority }).unwrap();
+        let server = Server::new(Options {
+            handle,
+            sink: trail.clone(),
+            log_level: "info".into(),
+            holds: None,
+            kept: Vec::new(),
+            authority,
+        })
+        .unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(Vec::new()));
         let other = Arc::new(Mutex::new(Vec::new()));

@@ -1,6 +1,7 @@
 //! Every method: what it asks of the loop, what it answers, how it refuses.
 
 use crate::fake::*;
+use reeve::app::handle::Request;
 use reeve::bus::names::parse_run_id;
 use reeve_core::{Accepted, Command, RefusalKind};
 use std::collections::BTreeMap;
@@ -445,6 +446,39 @@ async fn a_hold_ends_with_its_descriptor() {
     assert_eq!(refused.name, "org.reeve.Error.InvalidArgument");
 }
 
+/// Control note §3.4: the daemon may be restarted under a hold.
+#[tokio::test]
+async fn a_hold_goes_on_over_a_restart() {
+    let root = tempfile::tempdir().unwrap();
+    let holds = reeve::host::holds::Holds::new(&reeve::host::paths::Paths::new(root.path()));
+    let (requests, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let (_sender, seen) = tokio::sync::watch::channel(Arc::new(Default::default()));
+    let node = Node::private();
+    let handle = reeve::app::handle::Handle::new(requests, seen, node.events.clone());
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    holds.keep(7, "backup", "nightly copy", std::os::fd::AsFd::as_fd(&ours)).unwrap();
+    let (kept, _) = holds.take_over(vec![("hold-7".to_owned(), ours.into())]);
+    let _server = reeve::bus::Server::new(reeve::bus::Options {
+        handle,
+        sink: node.trail.clone(),
+        log_level: "info".into(),
+        holds: Some(holds),
+        kept,
+        authority: None,
+    })
+    .unwrap();
+    let mut next = async || match asked.recv().await.unwrap() {
+        Request::Command(command, caller, _) => (command, caller.by),
+        other => panic!("{other:?}"),
+    };
+    let by = "backup, before reeved was restarted".to_owned();
+    let hold = Command::Hold { id: 7, who: "backup".into(), why: "nightly copy".into() };
+    assert_eq!(next().await, (hold, by.clone()));
+    drop(theirs);
+    assert_eq!(next().await, (Command::ReleaseHold(7), by));
+    assert!(!root.path().join("run/reeve/holds/7").exists());
+}
+
 #[tokio::test]
 async fn a_hold_ends_with_its_owner() {
     let mut node = Node::private();
@@ -533,6 +567,8 @@ async fn the_loop_has_ended() {
         handle,
         sink: node.trail.clone(),
         log_level: "info".into(),
+        holds: None,
+        kept: Vec::new(),
         authority: None,
     })
     .unwrap();

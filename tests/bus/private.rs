@@ -92,6 +92,8 @@ async fn a_flood_of_one_caller_is_told_to_wait() {
         handle,
         sink: node.trail.clone(),
         log_level: "info".into(),
+        holds: None,
+        kept: Vec::new(),
         authority: None,
     })
     .unwrap();

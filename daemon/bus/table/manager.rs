@@ -193,7 +193,8 @@ const METHODS: &[Method] = &[
         Access::Action(Action::Hold),
         &[arg("who", "s"), arg("why", "s"), OPT],
         &[arg("hold", "h")],
-        "Holds restarts and changes until the descriptor is closed by its last owner, hence also when he crashes.",
+        "Holds restarts and changes until the descriptor is closed by its last owner, hence also when he crashes. A restart\n\
+         of reeved does not end it.",
     )
     .errors(&["InvalidState"]),
     method(

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const PREFIX: &str = "notify-";
+const HOLD: &str = "hold-";
 
 /// Descriptors handed to this process at its start, with their names. Empty from the second call on.
 pub fn inherited() -> Vec<(String, OwnedFd)> {
@@ -38,21 +39,29 @@ pub fn replica_of(name: &str) -> Option<ReplicaId> {
     Some(ReplicaId::new(WorkerName::new(worker).ok()?, index))
 }
 
-/// Hands a socket in. Nothing happens when no service manager listens.
-pub fn keep(replica: &ReplicaId, socket: BorrowedFd<'_>) {
-    let name = name_of(replica);
-    let state = [NotifyState::FdStore, NotifyState::FdName(&name)];
-    if let Err(error) = sd_notify::notify_with_fds(&state, &[socket.as_fd()]) {
-        tracing::warn!(%replica, %error, "a notify socket could not be kept over a restart");
+/// The name under which the descriptor of a hold is kept.
+pub fn name_of_hold(id: u64) -> String {
+    format!("{HOLD}{id}")
+}
+
+/// The hold whose descriptor has this name.
+pub fn hold_of(name: &str) -> Option<u64> {
+    name.strip_prefix(HOLD)?.parse().ok()
+}
+
+/// Hands a descriptor in. Nothing happens when no service manager listens.
+pub fn keep(name: &str, descriptor: BorrowedFd<'_>) {
+    let state = [NotifyState::FdStore, NotifyState::FdName(name)];
+    if let Err(error) = sd_notify::notify_with_fds(&state, &[descriptor.as_fd()]) {
+        tracing::warn!(name, %error, "a descriptor could not be kept over a restart");
     }
 }
 
 /// Lets go of it.
-pub fn let_go(replica: &ReplicaId) {
-    let name = name_of(replica);
-    let state = [NotifyState::FdStoreRemove, NotifyState::FdName(&name)];
+pub fn let_go(name: &str) {
+    let state = [NotifyState::FdStoreRemove, NotifyState::FdName(name)];
     if let Err(error) = sd_notify::notify(&state) {
-        tracing::debug!(%replica, %error, "a kept notify socket could not be released");
+        tracing::debug!(name, %error, "a kept descriptor could not be released");
     }
 }
 

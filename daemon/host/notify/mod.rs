@@ -55,7 +55,7 @@ impl NotifySockets {
                 Some(replica) if socket::usable(&fd) => {
                     self.inherited.insert(replica, fd);
                 }
-                Some(replica) => fdstore::let_go(&replica),
+                Some(_) => fdstore::let_go(&name),
                 None => others.push((name, fd)),
             }
         }
@@ -84,10 +84,10 @@ impl NotifySockets {
             }
         };
         if stale {
-            fdstore::let_go(replica);
+            fdstore::let_go(&fdstore::name_of(replica));
         }
         if fresh {
-            fdstore::keep(replica, fd.as_fd());
+            fdstore::keep(&fdstore::name_of(replica), fd.as_fd());
         }
         let user = self.close(replica).and_then(|before| before.user());
         let reader = match &mut self.reader {
@@ -118,7 +118,7 @@ impl NotifySockets {
     pub fn remove(&mut self, replica: &ReplicaId) {
         let known = self.close(replica).is_some() | self.inherited.remove(replica).is_some();
         if known {
-            fdstore::let_go(replica);
+            fdstore::let_go(&fdstore::name_of(replica));
             if let Err(error) = socket::remove_if_there(&self.paths.notify_socket(replica)) {
                 tracing::warn!(%replica, %error, "a notify socket could not be removed");
             }

@@ -93,6 +93,35 @@ test_the_unit_is_a_good_citizen() {
     assert_contains "a worker was started" "$(journalctl -x --no-pager -u reeved --since "@$TEST_BEGAN")"
 }
 
+hold_count() { busctl get-property org.reeve.Node1 /org/reeve/Node1 org.reeve.Node1.Manager HoldCount; }
+test_a_hold_outlives_the_daemon_and_ends_with_its_owner() {
+    local out holder
+    out=$(mktemp)
+    # shellcheck disable=SC2154 # set by tests/system/run
+    python3 "$here/hold.py" updater "a new kernel" >"$out" 2>&1 &
+    holder=$!
+    # shellcheck disable=SC2064 # this very process
+    trap "kill $holder 2>/dev/null; rm -f $out" EXIT
+    wait_for "it holds" grep -x held "$out"
+    assert_eq "u 1" "$(hold_count)"
+    sleeper wanted
+    reload
+    local how
+    for how in "systemctl restart reeved" "systemctl kill --signal=KILL reeved"; do
+        $how
+        wait_for "reeved is back after $how" reeved_up
+        wait_for "the hold is there again" equals "u 1" hold_count
+        assert_contains "updater: a new kernel" "$(reevectl status)"
+        ! grep -q over "$out" || fail "its owner was told that it is over"
+        # What it holds back.
+        holds_for 3 "nothing is started under it" eval '! is_running wanted'
+    done
+    kill "$holder"
+    wait_for "it ends with its owner" equals "u 0" hold_count
+    wait_running wanted
+    assert_eq "" "$(ls /run/reeve/holds)"
+}
+
 test_idle_daemon_is_small() {
     sleeper idle 50
     reload

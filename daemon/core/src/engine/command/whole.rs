@@ -58,8 +58,8 @@ impl Core {
         self.decided(Accepted::Done)
     }
 
-    /// Somebody holds restarts and changes, or lets go (`None`). Not persisted: a hold ends with its holder's
-    /// connection.
+    /// Somebody holds restarts and changes, or lets go (`None`). Not persisted: a hold ends with its
+    /// holder's descriptor, which the shell follows over a restart.
     pub(super) fn hold(&mut self, id: u64, by: Option<(String, String)>) -> Answer {
         match by {
             Some(by) => drop(self.holds.insert(id, by)),

@@ -112,19 +112,19 @@ test_scale_up_and_down() {
 }
 
 test_more_stopped_at_once_than_the_bus_takes_calls() {
-    runs_of_many() { systemctl show --value -p InvocationID 'reeve-many-*.service' | sort; }
-    sleeper many 150
+    runs_of_crowd() { systemctl show --value -p InvocationID 'reeve-crowd-*.service' | sort; }
+    sleeper crowd 150
     reload
-    wait_for "all run" has_ready many 150
+    wait_for "all run" has_ready crowd 150
     local before
-    before=$(runs_of_many)
+    before=$(runs_of_crowd)
     systemctl restart reeved
-    wait_for "all are found again" has_ready many 150
-    assert_eq "$before" "$(runs_of_many)"
-    assert_rc 0 reevectl stop many
+    wait_for "all are found again" has_ready crowd 150
+    assert_eq "$before" "$(runs_of_crowd)"
+    assert_rc 0 reevectl stop crowd
     assert_eq "" "$(running_units)"
     # None had to be killed because it was not told.
-    assert_eq 150 "$(reevectl --json runs many | jq '[.[] | select(.cause == "operator")] | length')" "stopped as asked"
+    assert_eq 150 "$(reevectl --json runs crowd | jq '[.[] | select(.cause == "operator")] | length')" "stopped as asked"
 }
 
 test_rec_09_rolling_restart_one_by_one() {

@@ -130,7 +130,7 @@ impl App {
                 self.turn(Event::Resumed(slept));
             }
             self.take(woken);
-            let busy = self.drain(&mut inbox);
+            let more = self.drain(&mut inbox);
             self.show_series();
             self.picture_if_due();
             self.say_ready(false);
@@ -142,7 +142,7 @@ impl App {
                 self.board.pinged();
                 next_ping = Instant::now() + every;
             }
-            if busy {
+            if more {
                 // In a storm nothing has to be waited for; the bus, the probes and the sockets have their turn all the same.
                 tokio::task::yield_now().await;
             }
@@ -202,9 +202,9 @@ impl App {
     }
 
     /// What has come in meanwhile, up to a bound, so that a mass crash costs one picture and not a thousand. Whether there
-    /// was anything.
+    /// may be more.
     fn drain(&mut self, inbox: &mut Inbox) -> bool {
-        for taken in 0..BATCH {
+        for _ in 0..BATCH {
             // People first: they are few.
             if let Ok(request) = inbox.requests.try_recv() {
                 self.request(request);
@@ -217,7 +217,7 @@ impl App {
             } else if let Ok(said) = inbox.said.try_recv() {
                 self.said(said);
             } else {
-                return taken > 0;
+                return false;
             }
         }
         true

@@ -111,6 +111,8 @@ pub struct Run {
     pub recorded_in: Option<u32>,
     /// The launcher of this daemon has spoken of it, or is about to.
     announced: Option<u32>,
+    /// The launcher's word of its end was lost.
+    exit_lost: bool,
     stopping: bool,
     frozen: bool,
     ignores_term: bool,

@@ -19,7 +19,8 @@ impl World {
             }
             return Ok(());
         }
-        let restarted = self.systemd && spec.unsupervised_after.is_some() && epoch == self.epoch;
+        let untold = self.untold(id);
+        let restarted = self.systemd && untold.is_none() && spec.unsupervised_after.is_some() && epoch == self.epoch;
         if restarted && self.unit(id).last_told.is_some() && chance(&mut self.rng, 3) {
             self.slip_in(id, &spec)?;
             if epoch != self.epoch {
@@ -31,6 +32,10 @@ impl World {
         let run = self.begin_run(id, spec);
         if epoch == self.epoch {
             let span = self.delay().min(ms(50));
+            // Another run under the name: the launcher notices that the one before has ended.
+            if let Some((run, info)) = untold {
+                self.launcher(span, LauncherEvent::Exited { replica: id.clone(), run, info });
+            }
             let replica = id.clone();
             self.announce(run);
             self.launcher(span, LauncherEvent::Started { replica, token, run, pid: 7, cgroup: Some(cgroup(id)) });
@@ -40,6 +45,14 @@ impl World {
             return self.tell_found(id, run, None, started);
         }
         Ok(())
+    }
+
+    /// The end of the run before that this daemon was not told of.
+    fn untold(&mut self, id: &ReplicaId) -> Option<(RunId, ExitInfo)> {
+        let (epoch, run) = (self.epoch, self.unit(id).last_told?);
+        let before = self.runs.get_mut(&run).filter(|r| r.exit_lost && r.announced == Some(epoch))?;
+        before.exit_lost = false;
+        Some((run, before.ended.clone()?))
     }
 
     /// PID 1 has restarted it by itself while our start was on its way, which ended that run: the launcher tells of both.
@@ -95,6 +108,7 @@ impl World {
             known: false,
             recorded_in: None,
             announced: None,
+            exit_lost: false,
             stopping: false,
             frozen: false,
             ignores_term: chance(&mut self.rng, 15),
@@ -244,7 +258,9 @@ impl World {
             let lost = self.systemd && self.chaos && chance(&mut self.rng, 1);
             let late = self.chaos && chance(&mut self.rng, 2);
             let span = if late { s(self.rng.below(20)) } else { self.delay().min(ms(100)).max(ms(60)) };
-            if !lost {
+            if lost {
+                self.runs.entry(run).and_modify(|r| r.exit_lost = true);
+            } else {
                 self.launcher(span, LauncherEvent::Exited { replica: id, run, info });
             }
         }

@@ -1,5 +1,6 @@
-"""As much D-Bus as it takes to start and stop many units, 64 calls in flight: one client for the systemd row."""
+"""As much D-Bus as it takes to start and stop many units, 64 calls in flight, and to be handed a descriptor."""
 
+import array
 import os
 import socket
 import struct
@@ -95,7 +96,7 @@ def complete(signature, at):
         at += 1
     depth = 0
     while True:
-        depth += (signature[at] == "(") - (signature[at] == ")")
+        depth += (signature[at] in "({") - (signature[at] in ")}")
         at += 1
         if depth == 0:
             return at
@@ -108,15 +109,20 @@ class Bus:
         self.socket.connect(address)
         self.buffer = b""
         self.serial = 0
+        self.descriptors = array.array("i")  # that came with replies
         uid = str(os.getuid()).encode().hex()
-        self.socket.sendall(b"\0AUTH EXTERNAL " + uid.encode() + b"\r\n")
-        while b"\r\n" not in self.buffer:
-            self.buffer += self.socket.recv(4096)
-        if not self.buffer.startswith(b"OK"):
-            raise BusError("not let in: %r" % self.buffer)
-        self.buffer = b""
+        self.ask(b"\0AUTH EXTERNAL " + uid.encode(), b"OK")
+        self.ask(b"NEGOTIATE_UNIX_FD", b"AGREE_UNIX_FD")
         self.socket.sendall(b"BEGIN\r\n")
         self.call_all([("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello", "", ())])
+
+    def ask(self, line, wanted):
+        self.socket.sendall(line + b"\r\n")
+        answer = b""
+        while b"\r\n" not in answer:
+            answer += self.socket.recv(4096)
+        if not answer.startswith(wanted):
+            raise BusError("not let in: %r" % answer)
 
     def close(self):
         self.socket.close()
@@ -157,10 +163,12 @@ class Bus:
 
     def take(self, size):
         while len(self.buffer) < size:
-            part = self.socket.recv(65536)
+            part, ancillary, _, _ = self.socket.recvmsg(65536, socket.CMSG_SPACE(4))
             if not part:
                 raise BusError("the bus closed the connection")
             self.buffer += part
+            for _, _, data in ancillary:
+                self.descriptors.frombytes(data[:len(data) - len(data) % 4])
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
 

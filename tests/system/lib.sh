@@ -95,6 +95,23 @@ journal() {
 # said TEXT: the daemon's journal has it. (No pipe into `grep -q`: it ends the writer, and pipefail takes that for a no.)
 said() { [[ $(journal) == *"$1"* ]]; }
 
+# drop_in NAME: an extra part of reeved's unit, from stdin, in force at once. no_drop_ins takes all back.
+DROP_INS=/run/systemd/system/reeved.service.d
+drop_in() {
+    install -d "$DROP_INS"
+    cat >"$DROP_INS/$1.conf"
+    apply_unit
+}
+no_drop_ins() {
+    rm -rf "$DROP_INS"
+    apply_unit
+}
+apply_unit() {
+    systemctl daemon-reload
+    systemctl restart reeved
+    wait_for "reeved is back" reeved_up
+}
+
 # --- workers -----------------------------------------------------------------
 
 # worker NAME: writes its definition from stdin. Reload afterwards.

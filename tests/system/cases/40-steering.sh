@@ -61,14 +61,8 @@ TOML
 }
 
 test_sup_12_pause_where_reeved_may_not_write_cgroups() {
-    local drop=/run/systemd/system/reeved.service.d
-    install -d "$drop"
-    # shellcheck disable=SC2064 # this very folder
-    trap "rm -rf $drop; systemctl daemon-reload; systemctl restart reeved" EXIT
-    printf '[Service]\nReadWritePaths=\n' >"$drop/read-only.conf"
-    systemctl daemon-reload
-    systemctl restart reeved
-    wait_for "reeved is up" reeved_up
+    trap no_drop_ins EXIT
+    printf '[Service]\nReadWritePaths=\n' | drop_in read-only
     sleeper remote
     reload
     wait_running remote
@@ -85,10 +79,7 @@ test_sup_12_pause_where_reeved_may_not_write_cgroups() {
     assert_eq running "$(prop "$(unit remote)" FreezerState)"
     assert_rc 0 reevectl pause remote
     # Now it may: what PID 1 has frozen PID 1 must thaw.
-    rm "$drop/read-only.conf"
-    systemctl daemon-reload
-    systemctl restart reeved
-    wait_for "reeved is back" reeved_up
+    no_drop_ins
     assert_rc 0 reevectl resume remote
     assert_eq running "$(prop "$(unit remote)" FreezerState)"
     assert_eq "$pid" "$(main_pid remote)" "the process through all of it"

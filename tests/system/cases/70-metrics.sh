@@ -91,15 +91,10 @@ test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     at=$(mktemp -d)
     promtool check rules "$rules"
     # The drop-in that the journal names brings back what the unit as shipped may not read.
-    local drop=/run/systemd/system/reeved.service.d
-    install -d "$drop"
-    # shellcheck disable=SC2064 # these very folders
-    trap "rm -rf $at $drop; systemctl stop test-prometheus.service; systemctl daemon-reload; systemctl restart reeved" EXIT
-    printf '[Service]\nProtectClock=no\nSystemCallFilter=adjtimex clock_adjtime\n' >"$drop/clock.conf"
-    systemctl daemon-reload
-    systemctl restart reeved
-    wait_for "reeved is back" reeved_up
-    wait_for "the page" page >/dev/null
+    # shellcheck disable=SC2064 # this very folder
+    trap "rm -rf $at; systemctl stop test-prometheus.service || true; no_drop_ins" EXIT
+    printf '[Service]\nProtectClock=no\nSystemCallFilter=adjtimex clock_adjtime\n' | drop_in clock
+    wait_for "the page" page
     page >"$at/page"
     # node_* names are inherited from node_exporter, which does not pass either.
     grep -E '^(# (HELP|TYPE) )?(reeve_|agent_|process_)' "$at/page" | promtool check metrics

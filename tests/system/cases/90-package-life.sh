@@ -1,5 +1,4 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2016 # conditions that are waited for are evaluated later
 # Reinstall, remove, purge. Last, because afterwards the package is gone.
 
 test_reinstall_touches_no_worker() {
@@ -37,11 +36,12 @@ test_remove_stops_everything_and_keeps_the_configuration() {
 }
 
 # man keeps formatted pages it has shown for a while; that cache is its own.
-nothing_named_so() {
-    OUT=$(find / -xdev -not -path '/var/cache/man/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/vmtest*' -not -path '/tmp/*' \
-        \( -iname '*reeve*' -o -iname '*reevectl*' \) 2>/dev/null || true)
-    [[ -z $OUT ]]
+left_in_files() {
+    find / -xdev -not -path '/var/cache/man/*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/vmtest*' -not -path '/tmp/*' \
+        \( -iname '*reeve*' -o -iname '*reevectl*' \) 2>/dev/null || true
 }
+left_in_systemd() { systemctl list-units --all --plain --no-legend | grep -i reeve || true; }
+left_in_polkit() { pkaction | grep org.reeve || true; }
 test_purge_leaves_nothing() {
     [[ -n $(the_deb) ]] || skip "would take the package under test away"
     sleeper last
@@ -54,9 +54,12 @@ test_purge_leaves_nothing() {
         /etc/systemd/system/dbus-org.reeve.Node1.service /sys/fs/cgroup/reeve.slice; do
         wait_for "$path is gone" eval "[[ ! -e $path && ! -L $path ]]"
     done
-    # PID 1 removes private folders and forgets units in its own time.
-    wait_for "nothing is left on disk" nothing_named_so
-    wait_for "nothing is left in systemd" eval '[[ $(systemctl list-units --all --plain --no-legend) != *[Rr]eeve* ]]'
-    wait_for "polkit has forgotten our actions" eval '[[ $(pkaction) != *org.reeve* ]]'
+    # PID 1 and polkit forget in their own time.
+    local place end
+    for place in files systemd polkit; do
+        end=$((SECONDS + DEADLINE))
+        until [[ -z $("left_in_$place") ]] || ((SECONDS >= end)); do sleep 0.5; done
+        assert_eq "" "$("left_in_$place")" "left in $place"
+    done
     getent passwd reeve-worker >/dev/null || fail "users are kept, as files of theirs may be"
 }

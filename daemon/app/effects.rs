@@ -101,9 +101,8 @@ impl App {
         let user = uid_of(spec.user.as_deref().or_else(|| default_user(&*self.launcher)));
         self.hear(&replica, true, user);
         self.specs.insert(replica.clone(), Arc::clone(&spec));
-        match self.notify.bind(&replica) {
+        match self.notify.bind(&replica, user) {
             Ok(path) => {
-                self.notify.set_user(&replica, user);
                 // What still waits there was said by an earlier run.
                 self.notify.discard(&replica);
                 self.launcher.start(token, spec, Some(path));

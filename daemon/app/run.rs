@@ -227,7 +227,7 @@ impl App {
     pub(super) fn turn(&mut self, event: Event) {
         let listed = matches!(event, Event::Launcher(LauncherEvent::ListComplete));
         if let Event::Launcher(LauncherEvent::Found(found)) = &event {
-            self.found(&found.replica.clone(), found.ended.is_none());
+            self.found(&found.replica, found.ended.is_none());
         }
         self.queue.push_back(event);
         while let Some(event) = self.queue.pop_front() {
@@ -249,10 +249,7 @@ impl App {
     /// A run that began just before the last daemon died stands in no record; what it has said waits in its sockets all
     /// the same.
     fn found(&mut self, replica: &ReplicaId, lives: bool) {
-        match self.notify.bind(replica) {
-            Ok(_) => self.notify.set_user(replica, speaker(self.core.config(), replica, &*self.launcher)),
-            Err(error) => tracing::warn!(%replica, %error, "a notify socket could not be bound again"),
-        }
+        self.notify.rebind(replica, speaker(self.core.config(), replica, &*self.launcher));
         if lives {
             self.hear(replica, false, None);
         }

@@ -10,13 +10,14 @@ use super::trail::Trail;
 use crate::bus;
 use crate::host::clock::Clock;
 use crate::host::config_files;
+use crate::host::fdstore;
 use crate::host::holds::Holds;
 use crate::host::journal::logging::{self, Output};
 use crate::host::journal::{Journal, reader::Reader};
 use crate::host::launcher::direct::{DirectLauncher, DirectOptions};
 use crate::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher};
 use crate::host::launcher::{EventSender, Launcher};
-use crate::host::notify::{NotifySockets, fdstore};
+use crate::host::notify::NotifySockets;
 use crate::host::paths::Paths;
 use crate::host::ports::Ports;
 use crate::host::probe::Prober;
@@ -78,11 +79,10 @@ pub fn reeved_main() -> ExitCode {
     if cli.check {
         return check(&paths, cli.config.as_deref());
     }
-    let runtime =
-        match tokio::runtime::Builder::new_current_thread().enable_all().thread_stack_size(threads::STACK).build() {
-            Ok(runtime) => runtime,
-            Err(error) => return fail(&Failure::Internal(format!("the runtime cannot be made: {error}"))),
-        };
+    let runtime = match threads::runtime().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Failure::Internal(format!("the runtime cannot be made: {error}"))),
+    };
     match runtime.block_on(run(cli, paths)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure),
@@ -182,7 +182,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         journal.notice(&Notice::node(Kind::StateTorn, text), &[]).map_err(Failure::Internal)?;
     }
     let log_level = word(cli.log).to_owned();
-    let options = bus::Options { handle, sink: Arc::new(sink), log_level, holds: Some(holds), kept, authority: None };
+    let options = bus::Options { handle, sink: Arc::new(sink), log_level, holds, kept, authority: None };
     let server = serve(options, address, events.clone()).await?;
     let later = events.clone();
     let app = App {
@@ -275,10 +275,7 @@ fn seed() -> u64 {
 /// Sockets of runs that may still live are read again before anything else, so that nothing they say is lost.
 fn rebind(notify: &mut NotifySockets, restored: &Restored, config: &Config, launcher: &dyn Launcher) {
     for (id, _) in restored.replicas.iter().filter(|(_, h)| h.live.is_some()) {
-        match notify.bind(id) {
-            Ok(_) => notify.set_user(id, speaker(config, id, launcher)),
-            Err(error) => tracing::warn!(replica = %id, %error, "a notify socket could not be bound again"),
-        }
+        notify.rebind(id, speaker(config, id, launcher));
     }
 }
 

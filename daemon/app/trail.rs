@@ -3,10 +3,11 @@
 use crate::bus::audit::{AuditEntry, AuditProblem, AuditSink, AuditSummary, Audited, Phase};
 use crate::host::clock::Clock;
 use crate::host::journal::audit::{Audit, AuditEntry as Kept, AuditError, SOCKET};
+use crate::host::lock::lock;
 use reeve_core::{Event, Wall};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// The bus's sink. The lock is never held over a wait: all of it runs on the loop's thread.
@@ -30,12 +31,12 @@ impl Trail {
     }
 
     fn audit(&self) -> MutexGuard<'_, Audit> {
-        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.audit)
     }
 
     /// Says once that the trail has a gap, and once that it has none any more.
     fn health(&self, problem: Option<String>) {
-        let mut troubled = self.troubled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut troubled = lock(&self.troubled);
         if *troubled != problem.is_some() {
             *troubled = problem.is_some();
             // The loop is gone only when the daemon ends.

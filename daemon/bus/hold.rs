@@ -26,9 +26,7 @@ pub(super) async fn take(call: &mut Call<'_>, who: String, why: String) -> Resul
     let id = context.next_hold.fetch_add(1, Ordering::Relaxed);
     super::objects::command(call, Command::Hold { id, who: who.clone(), why: why.clone() }).await?;
 
-    if let Some(holds) = &context.holds
-        && let Err(error) = holds.keep(id, &who, &why, ours.as_fd())
-    {
+    if let Err(error) = context.holds.keep(id, &who, &why, ours.as_fd()) {
         tracing::warn!(who, %error, "a hold would not outlive a restart of reeved");
     }
     tokio::spawn(follow(context, id, ours, call.caller()));
@@ -60,9 +58,7 @@ async fn follow(context: Arc<Context>, id: u64, mut ours: Ours, caller: Caller) 
     let mut written = [0; 16];
     // What he writes means nothing; only the end does.
     while matches!(ours.read(&mut written).await, Ok(n) if n > 0) {}
-    if let Some(holds) = &context.holds {
-        holds.let_go(id);
-    }
+    context.holds.let_go(id);
     let release = Command::ReleaseHold(id);
     let _ = context.handle.ask(|back| Request::Command(release, caller, back)).await;
 }

@@ -35,8 +35,8 @@ pub(super) struct Context {
     pub log_level: watch::Sender<String>,
     /// Next hold.
     pub next_hold: AtomicU64,
-    /// Keeps them over a restart; absent: they end with the daemon.
-    pub holds: Option<Holds>,
+    /// Keeps them over a restart.
+    pub holds: Holds,
     /// Next call in the audit trail.
     pub calls: AtomicU64,
 }

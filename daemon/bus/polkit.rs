@@ -2,11 +2,12 @@
 //! uid may call.
 
 use super::auth::{Authority, OwnUid, Question, Verdict};
+use crate::host::lock::lock;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use zbus::{Connection, MatchRule, MessageStream, message};
 use zbus_polkit::policykit1::{AuthorityProxy, CheckAuthorizationFlags, Subject};
@@ -160,7 +161,7 @@ struct Open<'a> {
 
 impl<'a> Open<'a> {
     fn try_new(counts: &'a Mutex<BTreeMap<String, u32>>, sender: &str) -> Option<Self> {
-        let mut open = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(counts);
         let count = open.entry(sender.to_owned()).or_default();
         if *count >= OPEN_PER_CALLER {
             return None;
@@ -172,7 +173,7 @@ impl<'a> Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        let mut open = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(self.counts);
         if let Some(count) = open.get_mut(&self.sender) {
             *count -= 1;
             if *count == 0 {

@@ -104,8 +104,8 @@ pub struct Options {
     pub sink: Arc<dyn AuditSink>,
     /// The log level at start.
     pub log_level: String,
-    /// Keeps holds over a restart; absent: they end with the daemon.
-    pub holds: Option<Holds>,
+    /// Keeps holds over a restart.
+    pub holds: Holds,
     /// Holds of an earlier daemon that go on.
     pub kept: Vec<Kept>,
     /// Decides instead of the address's own authority: for tests.

@@ -159,13 +159,7 @@ impl Systemd {
             bus.add_match_rule(rule).await.map_err(zbus::Error::from)?;
         }
         let owner = self.owner().await?;
-        self.manager.subscribe().await.or_else(|e| {
-            // Said on a connection that has subscribed before.
-            match SystemdError::from(e) {
-                e if e.kind() == "AlreadySubscribed" => Ok(()),
-                e => Err(e),
-            }
-        })?;
+        self.resubscribe().await?;
         let (sender, receiver) = unbounded_channel();
         let mut reader = signals::Reader::new(owner);
         tokio::spawn(async move {
@@ -189,7 +183,7 @@ impl Systemd {
         Ok(receiver)
     }
 
-    /// Says again that signals are wanted: a PID 1 that replaced itself may have forgotten.
+    /// Says that signals are wanted, again where it was said before: a PID 1 that replaced itself may have forgotten.
     pub async fn resubscribe(&self) -> Result<()> {
         match self.call(self.manager.subscribe()).await {
             Err(e) if e.kind() == "AlreadySubscribed" => Ok(()),

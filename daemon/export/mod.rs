@@ -49,11 +49,7 @@ impl Export {
         view: View,
         events: mpsc::UnboundedSender<Event>,
     ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(2)
-            .thread_stack_size(threads::STACK)
-            .build()?;
+        let runtime = threads::runtime().max_blocking_threads(2).build()?;
         let (sender, receiver) = watch::channel(settings);
         let thread = threads::named("reeve-export").spawn(move || {
             runtime.block_on(thread::Thread::new(view, events).run(receiver, inherited));

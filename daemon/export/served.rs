@@ -1,9 +1,10 @@
 //! What the endpoint counts of itself.
 
+use crate::host::lock::lock;
 use reeve_core::metrics::families::daemon::{SCRAPE_DURATION, SCRAPE_DURATION_BOUNDS, SCRAPES};
 use reeve_core::metrics::{Histogram, Labels, Samples};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Requests served. The lock is held for an addition.
@@ -25,7 +26,7 @@ impl Default for Served {
 
 impl Served {
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// A request for `path` was answered with `code`.

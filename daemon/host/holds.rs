@@ -1,12 +1,11 @@
 //! Holds over a restart of the daemon: the service manager keeps the descriptor, and a file of the runtime folder who
 //! holds and why. A client that ends meanwhile closes its end, and then nothing is held any more.
 
-use super::notify::fdstore;
+use super::fdstore;
 use super::paths::Paths;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -27,6 +26,18 @@ pub struct Kept {
 struct Words {
     who: String,
     why: String,
+}
+
+const PREFIX: &str = "hold-";
+
+/// The name under which the descriptor of a hold is kept.
+fn name_of(id: u64) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// The hold whose descriptor has this name.
+fn hold_of(name: &str) -> Option<u64> {
+    name.strip_prefix(PREFIX)?.parse().ok()
 }
 
 /// Where they are kept. Cheap to clone.
@@ -54,13 +65,13 @@ impl Holds {
             .mode(0o600)
             .open(path)?
             .write_all(&words)?;
-        fdstore::keep(&fdstore::name_of_hold(id), descriptor.as_fd());
+        fdstore::keep(&name_of(id), descriptor);
         Ok(())
     }
 
     /// It is over.
     pub fn let_go(&self, id: u64) {
-        fdstore::let_go(&fdstore::name_of_hold(id));
+        fdstore::let_go(&name_of(id));
         self.remove(&id.to_string());
     }
 
@@ -69,7 +80,7 @@ impl Holds {
     pub fn take_over(&self, handed: Vec<(String, OwnedFd)>) -> (Vec<Kept>, Vec<(String, OwnedFd)>) {
         let (mut kept, mut others) = (Vec::new(), Vec::new());
         for (name, descriptor) in handed {
-            let Some(id) = fdstore::hold_of(&name) else {
+            let Some(id) = hold_of(&name) else {
                 others.push((name, descriptor));
                 continue;
             };
@@ -82,10 +93,9 @@ impl Holds {
                 }
             }
         }
-        let known: BTreeSet<String> = kept.iter().map(|hold| hold.id.to_string()).collect();
         let names = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for name in names.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
-            if !known.contains(&name) {
+            if !kept.iter().any(|hold: &Kept| hold.id.to_string() == name) {
                 self.remove(&name);
             }
         }
@@ -106,6 +116,7 @@ impl Holds {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     #[test]

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config_files;
 pub mod console;
 pub mod datagram;
+pub mod fdstore;
 pub mod holds;
 pub mod http;
 pub mod journal;

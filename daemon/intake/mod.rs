@@ -54,11 +54,7 @@ impl Intake {
         said: mpsc::UnboundedSender<Said>,
         seed: u64,
     ) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(2)
-            .thread_stack_size(threads::STACK)
-            .build()?;
+        let runtime = threads::runtime().max_blocking_threads(2).build()?;
         let (orders, inbox) = mpsc::unbounded_channel();
         let desk = {
             let _inside = runtime.enter();

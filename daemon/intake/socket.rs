@@ -1,11 +1,12 @@
 //! Reading one DogStatsD socket: in bursts, at a bounded rate, from the worker alone.
 
 use crate::host::datagram::{self, Buffer};
+use crate::host::lock::lock;
 use crate::host::ready;
 use reeve_core::metrics::statsd::Refused;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -71,7 +72,7 @@ impl Socket {
     }
 
     fn take(&mut self, shared: &Shared, most: u32, mut each: impl FnMut(Result<&[u8], Refused>)) -> u32 {
-        let mut buffer = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = lock(shared);
         for read in 0..most {
             let got = self.fd.try_io(Interest::READABLE, |fd| {
                 datagram::receive(fd, &mut buffer).map(|got| {

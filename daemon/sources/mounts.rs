@@ -8,11 +8,13 @@
 //! A stuck mount holds one thread and gets no second one, not even when it leaves the mount table and comes back.
 
 use super::config::{AskSpace, Space};
+use crate::host::lock::lock;
+use crate::host::threads;
 use reeve_core::Mono;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 /// A thread calls one function with a path on its stack.
@@ -136,7 +138,7 @@ impl Mounts {
                 shared.changed.notify_all();
             }
         };
-        let thread = std::thread::Builder::new().name("mount".to_owned()).stack_size(STACK);
+        let thread = threads::named("mount").stack_size(STACK);
         thread.spawn(run).map_err(|_| "no thread".to_owned())?;
         // The receiver lives as long as the thread.
         let _ = wake.send(());
@@ -148,7 +150,7 @@ impl Mounts {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Slot>> {
         // Nothing that holds it can leave it half done.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slots)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::cgroup::{FILES, Files};
 use super::{Look, Source, rows};
+use crate::host::lock::lock;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 use reeve_core::exit::{Cause, ExitRecord};
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// What the loop tells the source of workers. Cheap to clone.
@@ -48,7 +49,7 @@ impl WorkersHandle {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Ended>> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ended)
     }
 }
 

@@ -7,6 +7,8 @@ use reeve::bus::action::Level;
 use reeve::bus::audit::{AuditEntry, AuditProblem, AuditSink, AuditSummary, Audited};
 use reeve::bus::auth::{Authority, Question, Verdict};
 use reeve::bus::{Options, Server};
+use reeve::host::holds::Holds;
+use reeve::host::paths::Paths;
 use reeve_core::config::Diagnostic;
 use reeve_core::exit::Cause;
 use reeve_core::ids::OperationId;
@@ -21,6 +23,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc, watch};
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, Message, MessageStream, OwnedVariant, Variant};
@@ -43,7 +46,14 @@ pub struct Node {
     pub answers: Arc<Mutex<Vec<Result<Accepted, Refusal>>>>,
     pub other: Arc<Mutex<Vec<String>>>,
     pub trail: Arc<Kept>,
+    pub root: TempDir,
     pub server: Server,
+}
+
+/// For a server whose loop is played behind `handle`.
+pub fn options(handle: Handle, trail: &Arc<Kept>, root: &TempDir) -> Options {
+    let holds = Holds::new(&Paths::new(root.path()));
+    Options { handle, sink: trail.clone(), log_level: "info".into(), holds, kept: Vec::new(), authority: None }
 }
 
 impl Node {
@@ -54,15 +64,8 @@ impl Node {
         let events = broadcast::Sender::new(64);
         let handle = Handle::new(requests, seen, events.clone());
         let trail = Arc::new(Kept::default());
-        let server = Server::new(Options {
-            handle,
-            sink: trail.clone(),
-            log_level: "info".into(),
-            holds: None,
-            kept: Vec::new(),
-            authority,
-        })
-        .unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let server = Server::new(Options { authority, ..options(handle, &trail, &root) }).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(Vec::new()));
         let other = Arc::new(Mutex::new(Vec::new()));
@@ -74,7 +77,7 @@ impl Node {
             next: 41,
         };
         tokio::spawn(played.run(inbox));
-        Self { snapshot, events, asked, answers, other, trail, server }
+        Self { snapshot, events, asked, answers, other, trail, root, server }
     }
 
     /// With the authority of a private bus.

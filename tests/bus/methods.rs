@@ -449,24 +449,15 @@ async fn a_hold_ends_with_its_descriptor() {
 /// Control note §3.4: the daemon may be restarted under a hold.
 #[tokio::test]
 async fn a_hold_goes_on_over_a_restart() {
-    let root = tempfile::tempdir().unwrap();
-    let holds = reeve::host::holds::Holds::new(&reeve::host::paths::Paths::new(root.path()));
     let (requests, mut asked) = tokio::sync::mpsc::unbounded_channel();
     let (_sender, seen) = tokio::sync::watch::channel(Arc::new(Default::default()));
     let node = Node::private();
     let handle = reeve::app::handle::Handle::new(requests, seen, node.events.clone());
+    let options = options(handle, &node.trail, &node.root);
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-    holds.keep(7, "backup", "nightly copy", std::os::fd::AsFd::as_fd(&ours)).unwrap();
-    let (kept, _) = holds.take_over(vec![("hold-7".to_owned(), ours.into())]);
-    let _server = reeve::bus::Server::new(reeve::bus::Options {
-        handle,
-        sink: node.trail.clone(),
-        log_level: "info".into(),
-        holds: Some(holds),
-        kept,
-        authority: None,
-    })
-    .unwrap();
+    options.holds.keep(7, "backup", "nightly copy", std::os::fd::AsFd::as_fd(&ours)).unwrap();
+    let (kept, _) = options.holds.take_over(vec![("hold-7".to_owned(), ours.into())]);
+    let _server = reeve::bus::Server::new(reeve::bus::Options { kept, ..options }).unwrap();
     let mut next = async || match asked.recv().await.unwrap() {
         Request::Command(command, caller, _) => (command, caller.by),
         other => panic!("{other:?}"),
@@ -476,7 +467,7 @@ async fn a_hold_goes_on_over_a_restart() {
     assert_eq!(next().await, (hold, by.clone()));
     drop(theirs);
     assert_eq!(next().await, (Command::ReleaseHold(7), by));
-    assert!(!root.path().join("run/reeve/holds/7").exists());
+    assert!(!node.root.path().join("run/reeve/holds/7").exists());
 }
 
 #[tokio::test]
@@ -563,15 +554,7 @@ async fn the_loop_has_ended() {
     let (requests, _) = tokio::sync::mpsc::unbounded_channel();
     let (_sender, seen) = tokio::sync::watch::channel(Arc::new(Default::default()));
     let handle = reeve::app::handle::Handle::new(requests, seen, node.events.clone());
-    let mut server = reeve::bus::Server::new(reeve::bus::Options {
-        handle,
-        sink: node.trail.clone(),
-        log_level: "info".into(),
-        holds: None,
-        kept: Vec::new(),
-        authority: None,
-    })
-    .unwrap();
+    let mut server = reeve::bus::Server::new(options(handle, &node.trail, &node.root)).unwrap();
     std::mem::swap(&mut server, &mut node.server);
     let mut late = node.client().await;
     let refused = late.call(ROOT, "Manager", "Reload", &(none(),)).await.unwrap_err();

@@ -88,15 +88,7 @@ async fn a_flood_of_one_caller_is_told_to_wait() {
     let (requests, inbox) = tokio::sync::mpsc::unbounded_channel();
     let (_keep, seen) = tokio::sync::watch::channel(std::sync::Arc::new(Default::default()));
     let handle = reeve::app::handle::Handle::new(requests, seen, node.events.clone());
-    node.server = reeve::bus::Server::new(reeve::bus::Options {
-        handle,
-        sink: node.trail.clone(),
-        log_level: "info".into(),
-        holds: None,
-        kept: Vec::new(),
-        authority: None,
-    })
-    .unwrap();
+    node.server = reeve::bus::Server::new(options(handle, &node.trail, &node.root)).unwrap();
     let mut client = node.client().await;
     for _ in 0..32 {
         let message = zbus::Message::method_call(ROOT, "ShowConfig")

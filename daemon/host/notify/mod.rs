@@ -3,21 +3,35 @@
 //! Which replica speaks is told by the socket, not by the pid, so helpers and grandchildren count too; who may speak is
 //! told by the kernel's credentials ([`socket::may_speak`]). All of them are read by one task, see [`reader`].
 
-pub mod fdstore;
 mod parse;
 mod reader;
 
 use crate::host::datagram as socket;
+use crate::host::fdstore;
 use crate::host::launcher::EventSender;
 use crate::host::paths::Paths;
 use reader::{Reader, Socket};
-use reeve_core::ReplicaId;
+use reeve_core::{ReplicaId, WorkerName};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+const PREFIX: &str = "notify-";
+
+/// The name under which a replica's socket is kept.
+fn name_of(replica: &ReplicaId) -> String {
+    format!("{PREFIX}{}", replica.file_name())
+}
+
+/// The replica whose socket has this name.
+fn replica_of(name: &str) -> Option<ReplicaId> {
+    let (worker, index) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
+    let index = index.parse().ok().filter(|i| *i > 0)?;
+    Some(ReplicaId::new(WorkerName::new(worker).ok()?, index))
+}
 
 /// The sockets of all replicas.
 #[derive(Debug)]
@@ -51,7 +65,7 @@ impl NotifySockets {
     pub fn adopt(&mut self, handed: Vec<(String, OwnedFd)>) -> Vec<(String, OwnedFd)> {
         let mut others = Vec::new();
         for (name, fd) in handed {
-            match fdstore::replica_of(&name) {
+            match replica_of(&name) {
                 Some(replica) if socket::usable(&fd) => {
                     self.inherited.insert(replica, fd);
                 }
@@ -62,12 +76,13 @@ impl NotifySockets {
         others
     }
 
-    /// Makes sure that the replica's socket stands and is read; its path goes into `NOTIFY_SOCKET`. Needs a running
-    /// runtime.
-    pub fn bind(&mut self, replica: &ReplicaId) -> io::Result<PathBuf> {
+    /// Makes sure that the replica's socket stands and is read; its path goes into `NOTIFY_SOCKET`. The replica runs as
+    /// `user`, who may speak there; root and the daemon's own user always may. Needs a running runtime.
+    pub fn bind(&mut self, replica: &ReplicaId, user: Option<u32>) -> io::Result<PathBuf> {
         let path = self.paths.notify_socket(replica);
         let stands = std::fs::symlink_metadata(&path).is_ok_and(|m| m.file_type().is_socket());
-        if stands && self.open.contains_key(replica) {
+        if let Some(socket) = self.open.get(replica).filter(|_| stands) {
+            socket.set_user(user);
             return Ok(path);
         }
         let inherited = self.inherited.remove(replica);
@@ -84,12 +99,12 @@ impl NotifySockets {
             }
         };
         if stale {
-            fdstore::let_go(&fdstore::name_of(replica));
+            fdstore::let_go(&name_of(replica));
         }
         if fresh {
-            fdstore::keep(&fdstore::name_of(replica), fd.as_fd());
+            fdstore::keep(&name_of(replica), fd.as_fd());
         }
-        let user = self.close(replica).and_then(|before| before.user());
+        self.close(replica);
         let reader = match &mut self.reader {
             Some(reader) => reader,
             none => none.insert(Reader::start(self.events.clone())?),
@@ -100,10 +115,10 @@ impl NotifySockets {
         Ok(path)
     }
 
-    /// The user the replica runs as: he may speak. Root and the daemon's own user always may.
-    pub fn set_user(&self, replica: &ReplicaId, uid: Option<u32>) {
-        if let Some(socket) = self.open.get(replica) {
-            socket.set_user(uid);
+    /// The same for a run that goes on: its socket is the one it knows, and what it has said meanwhile waits there.
+    pub fn rebind(&mut self, replica: &ReplicaId, user: Option<u32>) {
+        if let Err(error) = self.bind(replica, user) {
+            tracing::warn!(%replica, %error, "a notify socket could not be bound again");
         }
     }
 
@@ -118,7 +133,7 @@ impl NotifySockets {
     pub fn remove(&mut self, replica: &ReplicaId) {
         let known = self.close(replica).is_some() | self.inherited.remove(replica).is_some();
         if known {
-            fdstore::let_go(&fdstore::name_of(replica));
+            fdstore::let_go(&name_of(replica));
             if let Err(error) = socket::remove_if_there(&self.paths.notify_socket(replica)) {
                 tracing::warn!(%replica, %error, "a notify socket could not be removed");
             }

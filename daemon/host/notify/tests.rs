@@ -47,7 +47,7 @@ fn say(path: &std::path::Path, text: &[u8]) {
 #[tokio::test]
 async fn what_a_worker_says_arrives_under_its_replica() {
     let mut b = bench();
-    let (one, two) = (b.sockets.bind(&replica(1)).unwrap(), b.sockets.bind(&replica(2)).unwrap());
+    let (one, two) = (b.sockets.bind(&replica(1), None).unwrap(), b.sockets.bind(&replica(2), None).unwrap());
     let mode = std::fs::metadata(&one).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666);
     say(&two, b"READY=1\nSTATUS=up");
@@ -62,7 +62,7 @@ async fn what_a_worker_says_arrives_under_its_replica() {
 #[tokio::test]
 async fn garbage_and_oversize_are_counted_and_harm_nothing() {
     let mut b = bench();
-    let path = b.sockets.bind(&replica(1)).unwrap();
+    let path = b.sockets.bind(&replica(1), None).unwrap();
     say(&path, b"\xff\xff");
     say(&path, &vec![b'A'; socket::DATAGRAM_MAX + 1]);
     say(&path, b"READY=1");
@@ -73,7 +73,7 @@ async fn garbage_and_oversize_are_counted_and_harm_nothing() {
 #[tokio::test]
 async fn a_barrier_is_answered_by_closing_its_descriptor() {
     let mut b = bench();
-    let path = b.sockets.bind(&replica(1)).unwrap();
+    let path = b.sockets.bind(&replica(1), None).unwrap();
     let (reader, writer) = nix::unistd::pipe().unwrap();
     let from = UnixDatagram::unbound().unwrap();
     let fds = [writer.as_raw_fd()];
@@ -95,7 +95,7 @@ async fn a_barrier_is_answered_by_closing_its_descriptor() {
 #[tokio::test]
 async fn what_was_said_during_a_restart_is_heard_after_it() {
     let mut before = bench();
-    let path = before.sockets.bind(&replica(1)).unwrap();
+    let path = before.sockets.bind(&replica(1), None).unwrap();
     let kept = before.sockets.open[&replica(1)].fd();
     let kept = kept.try_clone().unwrap();
     let other: OwnedFd = UnixDatagram::unbound().unwrap().into();
@@ -108,14 +108,14 @@ async fn what_was_said_during_a_restart_is_heard_after_it() {
     let handed = vec![("notify-web-1".to_owned(), kept), ("hold".to_owned(), other)];
     let others = before.sockets.adopt(handed);
     assert_eq!(others.len(), 1);
-    before.sockets.bind(&replica(1)).unwrap();
+    before.sockets.bind(&replica(1), None).unwrap();
     assert!(before.next().await.1.ready);
 }
 
 #[tokio::test]
 async fn what_an_earlier_run_said_is_discarded() {
     let mut b = bench();
-    let path = b.sockets.bind(&replica(1)).unwrap();
+    let path = b.sockets.bind(&replica(1), None).unwrap();
     say(&path, b"READY=1");
     b.sockets.discard(&replica(1));
     say(&path, b"STATUS=new run");
@@ -127,9 +127,9 @@ async fn what_an_earlier_run_said_is_discarded() {
 #[tokio::test]
 async fn a_lost_socket_file_is_made_again_and_remove_leaves_nothing() {
     let mut b = bench();
-    let path = b.sockets.bind(&replica(1)).unwrap();
+    let path = b.sockets.bind(&replica(1), None).unwrap();
     std::fs::remove_file(&path).unwrap();
-    b.sockets.bind(&replica(1)).unwrap();
+    b.sockets.bind(&replica(1), None).unwrap();
     say(&path, b"READY=1");
     assert!(b.next().await.1.ready);
     b.sockets.remove(&replica(1));
@@ -141,14 +141,14 @@ async fn a_lost_socket_file_is_made_again_and_remove_leaves_nothing() {
 async fn a_path_that_is_too_long_is_refused_by_name() {
     let mut b = bench();
     b.sockets.paths.run = b.paths.run.join("x".repeat(120));
-    let error = b.sockets.bind(&replica(1)).unwrap_err().to_string();
+    let error = b.sockets.bind(&replica(1), None).unwrap_err().to_string();
     assert!(error.starts_with("cannot bind /"), "{error}");
 }
 
 #[tokio::test]
 async fn a_flood_is_merged_and_the_last_word_is_heard() {
     let mut b = bench();
-    let path = b.sockets.bind(&replica(1)).unwrap();
+    let path = b.sockets.bind(&replica(1), None).unwrap();
     let flood = tokio::task::spawn_blocking(move || {
         let from = UnixDatagram::unbound().unwrap();
         for n in 0..500 {
@@ -162,4 +162,13 @@ async fn a_flood_is_merged_and_the_last_word_is_heard() {
     }
     flood.await.unwrap();
     assert!(heard < 400, "{heard}");
+}
+
+#[test]
+fn names_read_back() {
+    let replica: ReplicaId = "task-executor/12".parse().unwrap();
+    assert_eq!(replica_of(&name_of(&replica)), Some(replica));
+    for other in ["notify-web", "notify-web-0", "metrics-web-1", "connection"] {
+        assert_eq!(replica_of(other), None, "{other}");
+    }
 }

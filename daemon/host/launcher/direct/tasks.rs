@@ -3,8 +3,9 @@
 use super::runs::Runs;
 use super::watch::{Watch, What};
 use crate::host::cgroup::{Group, freezing};
+use crate::host::lock::lock;
 use reeve_core::{Applied, LauncherEvent, ReplicaId, RunId};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
@@ -23,7 +24,7 @@ pub(super) struct Shared {
 impl Shared {
     /// The table.
     pub(super) fn runs(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 
     /// What tells of ends.

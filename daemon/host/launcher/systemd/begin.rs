@@ -113,9 +113,10 @@ impl Engine {
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck && !changed;
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
+        let next = Next::of(&rendered, &spec.limits);
         if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
-            unit.next = Some(Next::of(&rendered, &spec.limits));
+            unit.next = Some(next);
             let done = Output::Start(Ok("done".to_owned()));
             return Some(Done::Op(replica.clone(), op, done));
         }
@@ -141,7 +142,7 @@ impl Engine {
         }
         let name = replica.unit();
         let replica = replica.clone();
-        unit.next = Some(Next::of(&rendered, &spec.limits));
+        unit.next = Some(next);
         self.work.push(Box::pin(async move {
             let result = tools.start(&name, way, rendered, adjust).await;
             Done::Op(replica, op, Output::Start(result))

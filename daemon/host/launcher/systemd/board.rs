@@ -1,9 +1,10 @@
 //! Where operations wait for what PID 1 announces: the end of a job, the unloading of a unit.
 
 use crate::bus::systemd1::SystemdError;
+use crate::host::lock::lock;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// Ends of jobs that came before anybody asked: a call's answer and the signal travel on different ways.
@@ -22,7 +23,7 @@ pub(super) struct Board(Arc<Mutex<Waiting>>);
 
 impl Board {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The result of the job, once it is over.

@@ -192,8 +192,7 @@ impl Engine {
             if unit.busy || unit.queue.front().is_none_or(waits) {
                 return;
             }
-            let start = matches!(unit.queue.front(), Some(Op::Start { .. }));
-            if start && !self.turns.may_start(replica) {
+            if matches!(unit.queue.front(), Some(Op::Start { .. })) && !self.turns.may_start(replica) {
                 return;
             }
             let Some(op) = unit.queue.pop_front() else {

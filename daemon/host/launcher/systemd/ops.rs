@@ -7,12 +7,13 @@ use super::board::Board;
 use super::render::{self, Rendered};
 use crate::bus::systemd1::{Property, Systemd, SystemdError};
 use crate::host::cgroup::{Group, freezing};
+use crate::host::lock::lock;
 use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;
 use reeve_core::{RunId, StartToken};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -138,7 +139,7 @@ impl Tools {
     async fn make(&self, unit: &str, unit_is: &Rendered) -> Done<String> {
         loop {
             let mut properties: Vec<Property> = {
-                let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+                let unknown = lock(&self.unknown);
                 let known = |p: &&Property| !unknown.contains(p.name.as_str());
                 unit_is.properties.iter().filter(known).cloned().collect()
             };
@@ -154,7 +155,7 @@ impl Tools {
             if !properties.iter().any(|p| p.name == **name) {
                 return self.job(job).await;
             }
-            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut unknown = lock(&self.unknown);
             unknown.insert(name);
         }
     }

@@ -1,6 +1,7 @@
 //! A world of its own for each test: a copy of the fake library, its state file, a root with /proc, and what was told.
 
 use super::super::{Gpu, Options, Outlet, Periods, Place};
+use crate::host::lock::lock;
 use reeve_core::gpu::Inventory;
 use reeve_core::metrics::{Report, Samples, Value};
 use std::collections::BTreeMap;
@@ -32,18 +33,18 @@ struct Ear(Mutex<Told>, Condvar, Mutex<Vec<Place>>);
 
 impl Outlet for Ear {
     fn report(&self, report: Report) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).reports.insert(report.source, report);
+        lock(&self.0).reports.insert(report.source, report);
         self.1.notify_all();
     }
 
     fn inventory(&self, inventory: Inventory) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.0);
         told.inventory = Some(inventory);
         self.1.notify_all();
     }
 
     fn places(&self) -> Vec<Place> {
-        self.2.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.2).clone()
     }
 }
 
@@ -151,13 +152,13 @@ impl World {
 
     /// The runs that live.
     pub(super) fn places(&self, places: Vec<Place>) {
-        *self.ear.2.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        *lock(&self.ear.2) = places;
     }
 
     /// Waits until it is so.
     pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut(&Told) -> Option<T>) -> T {
         let end = Instant::now() + PATIENCE;
-        let mut told = self.ear.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.ear.0);
         loop {
             if let Some(found) = look(&told) {
                 return found;

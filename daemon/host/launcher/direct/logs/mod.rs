@@ -10,6 +10,7 @@ mod collector;
 mod file;
 mod limit;
 
+use crate::host::threads;
 use collector::Collector;
 use nix::sys::eventfd::EventFd;
 use reeve_core::{ReplicaId, RunId, Wall};
@@ -56,10 +57,7 @@ impl Logs {
         )?);
         let (commands, inbox) = mpsc::channel();
         let mut collector = Collector::new(folder, inbox, wake.clone())?;
-        let thread = std::thread::Builder::new()
-            .name("reeved-logs".to_owned())
-            .stack_size(256 * 1024)
-            .spawn(move || collector.run())?;
+        let thread = threads::named("reeved-logs").stack_size(256 * 1024).spawn(move || collector.run())?;
         Ok((Self { commands, wake }, thread))
     }
 

@@ -63,24 +63,13 @@ impl World {
         self.say(|| format!("  run {} of {id} was slipped in, and ended by the start", number(run)));
         if let Some(r) = self.runs.get_mut(&run) {
             r.ended = Some(info.clone());
-            r.told = true;
         }
+        // What came before it is known: the launcher has nothing to ask the journal for.
         self.announce(run);
         let unit = self.unit(id);
         unit.state = UnitState::Ended(run, info.clone());
         unit.journal.push((run, info.clone()));
-        let epoch = self.epoch;
-        let replica = id.clone();
-        let ended = Some(info);
-        let found =
-            Found { replica, run, pid: None, cgroup: None, ended, frozen: false, missed: vec![], started: Some(at) };
-        self.tell(Event::Launcher(LauncherEvent::Found(found)))?;
-        if self.epoch == epoch
-            && let Some(r) = self.runs.get_mut(&run)
-        {
-            r.known = true;
-        }
-        Ok(())
+        self.tell_found(id, run, Some(info), at)
     }
 
     pub(super) fn announce(&mut self, run: RunId) {

@@ -22,6 +22,7 @@ use crate::host::paths::Paths;
 use crate::host::ports::Ports;
 use crate::host::probe::Prober;
 use crate::host::probe::exec::Way;
+use crate::host::process::raise_open_files;
 use crate::host::sd::Sd;
 use crate::host::store::{RealDisk, Store, StoreError};
 use crate::host::threads;
@@ -323,6 +324,7 @@ async fn systemd(
     let systemd = bus::systemd1::Systemd::connect()
         .await
         .map_err(|e| Failure::Internal(format!("systemd cannot be asked over the system bus: {e}")))?;
+    raise_open_files().map_err(|e| Failure::Internal(format!("the limit on open files cannot be read: {e}")))?;
     let known = known_runs(restored);
     let health = events.clone();
     let surroundings = Surroundings {

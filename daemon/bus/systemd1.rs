@@ -14,7 +14,7 @@ pub use state::{UnitPart, UnitState};
 
 use futures_util::StreamExt;
 use property::wire;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -56,8 +56,6 @@ trait Manager {
     fn freeze_unit(&self, name: &str) -> zbus::Result<()>;
     fn thaw_unit(&self, name: &str) -> zbus::Result<()>;
     fn set_unit_properties(&self, name: &str, runtime: bool, properties: Properties<'_>) -> zbus::Result<()>;
-    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
-    fn unref_unit(&self, name: &str) -> zbus::Result<()>;
     fn list_units_by_patterns(&self, states: &[&str], patterns: &[&str]) -> zbus::Result<Vec<Listed>>;
 }
 
@@ -235,14 +233,17 @@ impl Systemd {
         self.call(self.manager.set_unit_properties(name, true, &properties)).await
     }
 
-    /// Keeps the unit loaded for as long as this connection lives.
-    pub async fn ref_unit(&self, name: &str) -> Result<()> {
-        self.call(self.manager.ref_unit(name)).await
-    }
-
-    /// Lets go of it.
-    pub async fn unref_unit(&self, name: &str) -> Result<()> {
-        self.call(self.manager.unref_unit(name)).await
+    /// Those of the properties that a service has here: the versions differ.
+    pub async fn known(&self, names: &[&'static str]) -> Result<BTreeSet<&'static str>> {
+        // Any service tells of all.
+        let path = unit_path("systemd-journald.service");
+        let interface = Some("org.freedesktop.DBus.Introspectable");
+        let reply =
+            self.call(self.connection.call_method(Some(SERVICE), path.as_str(), interface, "Introspect", &())).await?;
+        let body = reply.body();
+        let text: &str = body.deserialize()?;
+        let told = |name: &&&str| text.contains(&format!("<property name=\"{name}\""));
+        Ok(names.iter().filter(told).copied().collect())
     }
 
     /// Names of loaded units that match one of the patterns.

@@ -1,6 +1,6 @@
-//! What the kernel says of this very process. Nothing here touches a disk or waits.
+//! What the kernel says of this very process, and the one limit it lifts. Nothing here touches a disk or waits.
 
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
 use nix::unistd::{SysconfVar, sysconf};
 use reeve_core::{Now, Wall};
@@ -33,6 +33,18 @@ pub fn facts() -> Facts {
         open_fds: open,
         max_fds: limit.filter(|limit| *limit != nix::libc::RLIM_INFINITY),
     }
+}
+
+/// Lets this process open as many files as it ever may: each worker costs some. Gives what it might before, soft and
+/// hard, as its children should have it: a program that uses select(2) must not get a descriptor above 1024.
+pub fn raise_open_files() -> nix::Result<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(soft, hard, %error, "the limit on open files cannot be raised");
+    }
+    Ok((soft, hard))
 }
 
 /// When this process began. The clocks may be stepped: ask once and keep the answer.

@@ -14,6 +14,7 @@
 
 use super::child::{Failure, Orders, Step, child_entry};
 use super::status::reap_blocking;
+use crate::host::process::raise_open_files;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -89,12 +90,8 @@ impl Spawner {
         let slot = fcntl(&null, FcntlArg::F_DUPFD_CLOEXEC(3))?;
         // SAFETY: fcntl has just returned this descriptor and nobody else knows it.
         let slot = unsafe { OwnedFd::from_raw_fd(slot) };
-        let mut open_files = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: getrlimit64 fills the structure it is given.
-        Errno::result(unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut open_files) })?;
-        let raised = libc::rlimit64 { rlim_cur: open_files.rlim_max, ..open_files };
-        // SAFETY: setrlimit64 reads the structure it is given. Failing leaves the old limit in force.
-        unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const raised) };
+        let (soft, hard) = raise_open_files()?;
+        let open_files = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
         let protected =
             std::fs::read_to_string("/proc/self/oom_score_adj").is_ok_and(|score| score.trim_start().starts_with('-'));
         Ok(Self { stack: vec![0; STACK], null, slot, clone3: cfg!(target_arch = "x86_64"), open_files, protected })

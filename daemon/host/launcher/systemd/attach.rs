@@ -4,7 +4,7 @@
 use super::MissedQuery;
 use super::engine::{Done, Engine, Link};
 use super::ops::Tools;
-use super::render::FINGERPRINT;
+use super::render::{self, FINGERPRINT};
 use super::unit::{Life, Unit, unknown};
 use crate::bus::systemd1::{Systemd, SystemdError, UnitState};
 use futures_util::StreamExt;
@@ -32,7 +32,8 @@ pub(super) fn cgroup(below: &str) -> Option<String> {
 
 async fn subscribed(systemd: Systemd) -> Result<Link, SystemdError> {
     let signals = systemd.subscribe().await?;
-    Ok((systemd, signals))
+    let known = systemd.known(render::OPTIONAL).await?;
+    Ok((systemd, signals, known))
 }
 
 /// A connection with its signals, now.
@@ -51,42 +52,27 @@ pub(super) async fn link(first: Option<Systemd>) -> Done {
     }
 }
 
-async fn read_one(
-    tools: &Tools,
-    name: String,
-    referenced: bool,
-) -> Result<Option<(ReplicaId, UnitState)>, SystemdError> {
+async fn read_one(tools: &Tools, name: String) -> Result<Option<(ReplicaId, UnitState)>, SystemdError> {
     let Some(replica) = ReplicaId::from_unit(&name) else {
         return Ok(None);
     };
-    // First the reference, so that the unit cannot go between the reading and the use of it.
-    if !referenced {
-        match tools.systemd.ref_unit(&name).await {
-            Err(SystemdError::Refused { .. }) => return Ok(None),
-            other => other?,
-        }
-    }
-    let state = tools.systemd.unit_properties(&name).await?;
+    let state = match tools.systemd.unit_properties(&name).await {
+        Ok(state) => state,
+        // Gone since it was listed.
+        Err(SystemdError::Refused { .. }) => return Ok(None),
+        Err(lost) => return Err(lost),
+    };
     // Somebody else's unit may have a name like ours.
     let ours = state.transient && state.slice.starts_with("reeve");
-    if !ours {
-        if !referenced {
-            tools.systemd.unref_unit(&name).await?;
-        }
-        return Ok(None);
-    }
-    Ok(Some((replica, state)))
+    Ok(ours.then_some((replica, state)))
 }
 
-async fn read_all(tools: Tools, referenced: BTreeSet<ReplicaId>) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
+async fn read_all(tools: Tools) -> Result<Vec<(ReplicaId, UnitState)>, SystemdError> {
     // A PID 1 that has replaced itself may have forgotten.
     tools.systemd.resubscribe().await?;
     let names = tools.systemd.list_units_by_patterns(&["reeve-*.service"]).await?;
     let reads: Vec<_> = futures_util::stream::iter(names)
-        .map(|name| {
-            let held = ReplicaId::from_unit(&name).is_some_and(|r| referenced.contains(&r));
-            read_one(&tools, name, held)
-        })
+        .map(|name| read_one(&tools, name))
         .buffer_unordered(READS_AT_ONCE)
         .collect()
         .await;
@@ -100,9 +86,6 @@ impl Engine {
         self.signals = None;
         self.link = None;
         self.reloading = false;
-        for unit in self.units.values_mut() {
-            unit.referenced = false;
-        }
         self.work.push(Box::pin(link(None)));
     }
 
@@ -118,14 +101,9 @@ impl Engine {
     }
 
     /// The bus is there, for the first time or again.
-    pub(super) fn linked(&mut self, (systemd, signals): Link) {
-        let tools = match &self.last {
-            Some(tools) => tools.reconnected(systemd),
-            None => Tools::new(systemd, self.board.clone()),
-        };
-        let first = self.last.is_none();
-        self.last = Some(tools.clone());
-        self.link = Some(tools);
+    pub(super) fn linked(&mut self, (systemd, signals, known): Link) {
+        let first = !std::mem::replace(&mut self.met, true);
+        self.link = Some(Tools::new(systemd, self.board.clone(), known));
         self.signals = Some(signals);
         for (slice, limits) in self.teams.clone() {
             self.team(slice, limits);
@@ -162,12 +140,10 @@ impl Engine {
         let Some(tools) = self.link.clone() else {
             return;
         };
-        let held = self.units.iter().filter(|(_, unit)| unit.referenced);
-        let referenced = held.map(|(replica, _)| replica.clone()).collect();
         let (generation, since, delay) = (self.generation, self.heard, self.delay);
         self.work.push(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            Done::Read(generation, since, read_all(tools, referenced).await)
+            Done::Read(generation, since, read_all(tools).await)
         }));
     }
 
@@ -284,7 +260,6 @@ impl Engine {
     pub(super) fn vanish(&mut self, replica: &ReplicaId) -> Option<Pin<Box<dyn Future<Output = Vanished> + Send>>> {
         let unit = self.units.get_mut(replica)?;
         unit.loaded = false;
-        unit.referenced = false;
         unit.heard = self.heard;
         if !unit.ours && unit.queue.is_empty() && !unit.busy {
             self.units.remove(replica);
@@ -304,7 +279,6 @@ fn take(unit: &mut Unit, state: UnitState, since: u64) {
         unit.part.update(state.part);
         unit.loaded = true;
     }
-    unit.referenced = true;
     let fingerprint = |e: &String| e.strip_prefix(FINGERPRINT).map(str::to_owned);
     unit.fingerprint = state.environment.iter().find_map(fingerprint);
     unit.command = Some(state.command);

@@ -40,7 +40,7 @@ impl Engine {
                     tokio::time::sleep(grace).await;
                     Done::Grace(replica, run)
                 }));
-                Box::pin(async move { tools.stop(&name, frozen, differs.then_some(signal)).await })
+                Box::pin(async move { tools.stop(&name, frozen, signal, differs).await })
             }
             Op::Kill(_) => {
                 unit.down = true;

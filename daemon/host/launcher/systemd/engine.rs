@@ -12,7 +12,7 @@ use crate::host::paths::Paths;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use reeve_core::{ExitInfo, LauncherEvent, ReplicaId, RunId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub(super) enum Command {
     Close,
 }
 
-/// A connection with its signals.
-pub(super) type Link = (Systemd, UnboundedReceiver<SystemdEvent>);
+/// A connection with its signals, and the optional properties that the systemd behind it knows.
+pub(super) type Link = (Systemd, UnboundedReceiver<SystemdEvent>, BTreeSet<&'static str>);
 
 /// Something under way is over.
 pub(super) enum Done {
@@ -69,8 +69,8 @@ pub(super) struct Engine {
     pub(super) board: Board,
     /// The connection; `None`: the bus is away.
     pub(super) link: Option<Tools>,
-    /// The newest, for what it has learned of this systemd.
-    pub(super) last: Option<Tools>,
+    /// There was one before.
+    pub(super) met: bool,
     /// Operations may begin.
     pub(super) open: bool,
     /// Counts the times that signals may have been missed: what was read before is void.
@@ -100,7 +100,7 @@ impl Engine {
             paths,
             board: Board::default(),
             link: None,
-            last: None,
+            met: false,
             open: false,
             generation: 0,
             delay: Duration::ZERO,

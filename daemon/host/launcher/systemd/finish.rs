@@ -40,7 +40,6 @@ impl Engine {
             passed(unit, ended).into_iter().for_each(|found| self.send(found));
             return self.send(LauncherEvent::StartFailed { replica: replica.clone(), token, error });
         }
-        unit.referenced = true;
         unit.cut = false;
         unit.stop = Some((spec.stop_signal, spec.stop_timeout));
         let slice = render::slice(&spec.team, &spec.team_parents);

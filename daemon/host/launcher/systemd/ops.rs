@@ -7,19 +7,24 @@ use super::board::Board;
 use super::render::{self, Rendered};
 use crate::bus::systemd1::{Property, Systemd, SystemdError};
 use crate::host::cgroup::{Group, freezing};
-use crate::host::lock::lock;
 use reeve_core::config::Resources;
 use reeve_core::effect::RunSpec;
 use reeve_core::{RunId, StartToken};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// How long a unit may take to unload once nothing holds it.
 const UNLOAD: Duration = Duration::from_secs(2);
 const UNLOAD_TRIES: usize = 5;
+
+/// Stop jobs under way at once. PID 1 follows the client of each job, and of each reference, by a match rule of its own;
+/// the bus daemon allows a connection 512 (`max_match_rules_per_connection`, dbus-daemon(1)), and at the next one PID 1
+/// gives up its connection, to the harm of everybody. So no unit is referenced, and jobs are counted.
+const STOPS_AT_ONCE: usize = 256;
 
 /// One thing to do to a unit.
 #[derive(Debug)]
@@ -79,8 +84,9 @@ pub(super) enum Way {
 pub(super) struct Tools {
     pub systemd: Systemd,
     pub board: Board,
-    /// Optional properties that this systemd does not know.
-    unknown: Arc<Mutex<BTreeSet<&'static str>>>,
+    /// Optional properties that this systemd knows.
+    known: Arc<BTreeSet<&'static str>>,
+    stops: Arc<Semaphore>,
 }
 
 type Done<T> = Result<T, SystemdError>;
@@ -94,13 +100,8 @@ fn gone<T: Default>(result: Done<T>) -> Done<T> {
 }
 
 impl Tools {
-    pub fn new(systemd: Systemd, board: Board) -> Self {
-        Self { systemd, board, unknown: Arc::default() }
-    }
-
-    /// The same over another connection.
-    pub fn reconnected(&self, systemd: Systemd) -> Self {
-        Self { systemd, ..self.clone() }
+    pub fn new(systemd: Systemd, board: Board, known: BTreeSet<&'static str>) -> Self {
+        Self { systemd, board, known: Arc::new(known), stops: Arc::new(Semaphore::new(STOPS_AT_ONCE)) }
     }
 
     async fn job(&self, job: Done<String>) -> Done<String> {
@@ -110,10 +111,8 @@ impl Tools {
     /// Starts the unit; the result of the job.
     pub async fn start(&self, unit: &str, way: Way, unit_is: Rendered, adjust: Vec<Property>) -> Done<String> {
         if way == Way::Again {
-            if !adjust.is_empty() {
-                self.systemd.set_unit_properties(unit, &adjust).await?;
-            }
-            match self.job(self.systemd.restart_unit(unit).await).await {
+            match self.again(unit, &adjust).await {
+                // Unloaded meanwhile.
                 Err(e) if e.kind() == "NoSuchUnit" => {}
                 other => return other,
             }
@@ -122,7 +121,7 @@ impl Tools {
             self.clear(unit).await?;
         }
         let mut tries = 0;
-        loop {
+        let job = loop {
             match self.make(unit, &unit_is).await {
                 Err(e) if e.kind() == "UnitExists" && tries < UNLOAD_TRIES => {
                     tries += 1;
@@ -131,40 +130,35 @@ impl Tools {
                     // Whether it was unloaded or the time is up: trying tells.
                     let _ = timeout(UNLOAD, unloaded).await;
                 }
-                other => return other,
+                other => break other,
             }
-        }
+        };
+        // PID 1 has it: nothing of this size waits for the job, of which there may be many.
+        drop(unit_is);
+        self.job(job).await
     }
 
+    async fn again(&self, unit: &str, adjust: &[Property]) -> Done<String> {
+        if !adjust.is_empty() {
+            self.systemd.set_unit_properties(unit, adjust).await?;
+        }
+        self.job(self.systemd.restart_unit(unit).await).await
+    }
+
+    /// Asks for the unit; the job that starts it.
     async fn make(&self, unit: &str, unit_is: &Rendered) -> Done<String> {
-        loop {
-            let mut properties: Vec<Property> = {
-                let unknown = lock(&self.unknown);
-                let known = |p: &&Property| !unknown.contains(p.name.as_str());
-                unit_is.properties.iter().filter(known).cloned().collect()
-            };
-            properties.push(Property::new("AddRef", true));
-            let job = self.systemd.start_transient_unit(unit, &properties).await;
-            let Err(SystemdError::Refused { text, .. }) = &job else {
-                return self.job(job).await;
-            };
-            // An unknown property is refused by name.
-            let Some(name) = render::OPTIONAL.iter().find(|name| text.contains(**name)) else {
-                return self.job(job).await;
-            };
-            if !properties.iter().any(|p| p.name == **name) {
-                return self.job(job).await;
-            }
-            let mut unknown = lock(&self.unknown);
-            unknown.insert(name);
-        }
+        let taken = |p: &&Property| {
+            let name = p.name.as_str();
+            self.known.contains(name) || !render::OPTIONAL.contains(&name)
+        };
+        let properties: Vec<Property> = unit_is.properties.iter().filter(taken).cloned().collect();
+        self.systemd.start_transient_unit(unit, &properties).await
     }
 
-    /// Stops it and lets go of it, so that PID 1 unloads it.
+    /// Stops it and forgets how it ended, so that PID 1 unloads it.
     pub async fn clear(&self, unit: &str) -> Done<()> {
-        gone(self.job(self.systemd.stop_unit(unit).await).await)?;
-        gone(self.systemd.reset_failed(unit).await)?;
-        gone(self.systemd.unref_unit(unit).await)
+        self.disarm(unit).await?;
+        gone(self.systemd.reset_failed(unit).await)
     }
 
     /// Gives the unit up, whatever it does.
@@ -175,6 +169,8 @@ impl Tools {
 
     /// No dead-man restart.
     pub async fn disarm(&self, unit: &str) -> Done<()> {
+        // Never closed.
+        let _turn = self.stops.acquire().await;
         gone(self.job(self.systemd.stop_unit(unit).await).await).map(drop)
     }
 
@@ -189,13 +185,25 @@ impl Tools {
         }
     }
 
-    /// PID 1's own stop, or only the signal when PID 1 would send another one or be less patient.
-    pub async fn stop(&self, unit: &str, frozen: bool, signal: Option<i32>) -> Done<()> {
+    /// PID 1's own stop; or only the signal when PID 1 would send another one or be less patient (`differs`), or has
+    /// its hands full: all hear theirs at once, however many there are.
+    pub async fn stop(&self, unit: &str, frozen: bool, signal: i32, differs: bool) -> Done<()> {
         self.thaw_if(unit, frozen).await?;
-        match signal {
-            Some(signal) => gone(self.systemd.kill_unit(unit, false, signal).await),
-            None => gone(self.systemd.stop_unit(unit).await).map(drop),
-        }
+        let turn = if differs { None } else { Arc::clone(&self.stops).try_acquire_owned().ok() };
+        let Some(turn) = turn else {
+            return gone(self.systemd.kill_unit(unit, false, signal).await);
+        };
+        let job = match self.systemd.stop_unit(unit).await {
+            Ok(job) => self.board.job(job),
+            Err(error) => return gone(Err(error)),
+        };
+        // The worker takes its time; what else is asked of it does not wait for that.
+        tokio::spawn(async move {
+            // Over or lost: no longer under way.
+            let _ = job.await;
+            drop(turn);
+        });
+        Ok(())
     }
 
     /// SIGKILL to all.

@@ -119,7 +119,8 @@ pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Re
         }
     }
     // What is not limited is left to the host's own defaults.
-    all.extend(limits(&spec.limits).into_iter().filter(|p| p.value != Value::U64(u64::MAX)));
+    let usual = |p: &Property| p.value == Value::U64(u64::MAX) || (p.name == "MemoryLow" && p.value == Value::U64(0));
+    all.extend(limits(&spec.limits).into_iter().filter(|p| !usual(p)));
     Ok(Rendered { properties: all, network, fingerprint })
 }
 
@@ -138,23 +139,26 @@ fn lifecycle(spec: &RunSpec) -> Result<Vec<Property>, String> {
     let arguments = spec.exec.iter().map(|a| a.replace('$', "$$")).collect();
     let command = (program.clone(), arguments, false);
     let usec = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-    Ok(vec![
+    // What is so anyway is not said: PID 1 reads, checks and writes down each property, one unit at a time.
+    let keeps = restart != "always";
+    let other_signal = (spec.stop_signal != libc::SIGTERM).then_some(spec.stop_signal);
+    let mut all = vec![
         Property::new("Type", "exec"),
-        Property::new("NotifyAccess", "none"),
         Property::new("ExecStart", Value::Commands(vec![command])),
         Property::new("Restart", restart),
         Property::new("RestartUSec", usec(spec.unsupervised_after.unwrap_or_default())),
         Property::new("StartLimitIntervalUSec", 0u64),
         Property::new("RestartPreventExitStatus", Value::Statuses(vec![77, 78], vec![])),
-        // Keeps how it ended; with Restart=always it would swallow the restart after a clean end.
-        Property::new("RemainAfterExit", restart != "always"),
         Property::new("KillMode", "mixed"),
-        Property::new("KillSignal", spec.stop_signal),
         Property::new("TimeoutStopUSec", usec(spec.stop_timeout)),
         Property::new("OOMPolicy", "kill"),
         // As from a shell, and on the direct launcher.
         Property::new("IgnoreSIGPIPE", false),
-    ])
+    ];
+    // Keeps how it ended; with Restart=always it would swallow the restart after a clean end.
+    all.extend(keeps.then(|| Property::new("RemainAfterExit", true)));
+    all.extend(other_signal.map(|signal| Property::new("KillSignal", signal)));
+    Ok(all)
 }
 
 fn identity(spec: &RunSpec) -> Vec<Property> {

@@ -68,7 +68,7 @@ fn a_clean_end_is_kept_unless_it_is_restarted() {
         let spec = RunSpec { policy, unsupervised_after: after.map(Duration::from_secs), ..spec() };
         let unit = rendered(&spec);
         assert_eq!(value(&unit, "Restart"), Some(restart.into()));
-        assert_eq!(value(&unit, "RemainAfterExit"), Some(remain.into()));
+        assert_eq!(value(&unit, "RemainAfterExit"), remain.then(|| true.into()));
     }
 }
 

@@ -6,8 +6,9 @@
 use reeve_core::ReplicaId;
 use std::collections::{BTreeSet, VecDeque};
 
-/// Starts under way at once. More only makes a queue inside the bus daemon and PID 1.
-const AT_ONCE: usize = 32;
+/// Starts under way at once. PID 1 takes calls and runs jobs in turns, so a few make it wait for us; more only makes a
+/// queue inside it.
+const AT_ONCE: usize = 64;
 
 /// First come, first served.
 #[derive(Debug, Default)]

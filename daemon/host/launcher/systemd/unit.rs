@@ -72,8 +72,6 @@ pub(super) struct Unit {
     pub loaded: bool,
     /// Started or found by us, hence the core hears of it.
     pub ours: bool,
-    /// Our connection holds a reference.
-    pub referenced: bool,
     /// What the core knows.
     pub run: Option<Run>,
     /// An `Exited` was sent whose record is not on disk yet: nothing may erase the status.

@@ -190,7 +190,11 @@ impl Systemd {
     }
 
     /// Makes a unit and starts it; the job to wait for.
-    pub async fn start_transient_unit(&self, name: &str, properties: &[Property]) -> Result<String> {
+    pub async fn start_transient_unit<'a>(
+        &self,
+        name: &str,
+        properties: impl IntoIterator<Item = &'a Property>,
+    ) -> Result<String> {
         let properties = wire(properties);
         let job = self.call(self.manager.start_transient_unit(name, "replace", &properties, &[])).await?;
         Ok(job.to_string())

@@ -1,19 +1,20 @@
 //! Unit properties as they are written: a name and a value of one of the types systemd uses.
 
+use std::borrow::Cow;
 use zbus::Variant;
 
 /// One property of a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Property {
     /// `MemoryMax`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// What it is set to.
     pub value: Value,
 }
 
 impl Property {
     /// `name = value`.
-    pub fn new(name: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
         Self { name: name.into(), value: value.into() }
     }
 }
@@ -105,8 +106,8 @@ fn variant(value: &Value) -> Variant<'_> {
 }
 
 /// Properties as the method calls take them.
-pub(super) fn wire(properties: &[Property]) -> Vec<(&str, Variant<'_>)> {
-    properties.iter().map(|p| (p.name.as_str(), variant(&p.value))).collect()
+pub(super) fn wire<'a>(properties: impl IntoIterator<Item = &'a Property>) -> Vec<(&'a str, Variant<'a>)> {
+    properties.into_iter().map(|p| (&*p.name, variant(&p.value))).collect()
 }
 
 #[cfg(test)]

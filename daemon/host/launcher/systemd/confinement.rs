@@ -57,7 +57,7 @@ pub(super) fn confinement(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) 
 fn closes(property: &Property) -> bool {
     const CLOSING: [&str; 6] =
         ["DynamicUser", "InaccessiblePaths", "ProtectHome", "ProtectSystem", "ReadOnlyPaths", "TemporaryFileSystem"];
-    CLOSING.contains(&property.name.as_str())
+    CLOSING.contains(&&*property.name)
         && match &property.value {
             Value::Bool(on) => *on,
             Value::Text(word) => !matches!(word.as_str(), "" | "no" | "false" | "off" | "0" | "n" | "f"),

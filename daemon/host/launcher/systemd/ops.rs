@@ -147,12 +147,8 @@ impl Tools {
 
     /// Asks for the unit; the job that starts it.
     async fn make(&self, unit: &str, unit_is: &Rendered) -> Done<String> {
-        let taken = |p: &&Property| {
-            let name = p.name.as_str();
-            self.known.contains(name) || !render::OPTIONAL.contains(&name)
-        };
-        let properties: Vec<Property> = unit_is.properties.iter().filter(taken).cloned().collect();
-        self.systemd.start_transient_unit(unit, &properties).await
+        let taken = |p: &&Property| self.known.contains(&*p.name) || !render::OPTIONAL.contains(&&*p.name);
+        self.systemd.start_transient_unit(unit, unit_is.properties.iter().filter(taken)).await
     }
 
     /// Stops it and forgets how it ended, so that PID 1 unloads it.

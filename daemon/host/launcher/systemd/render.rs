@@ -114,7 +114,7 @@ pub(super) fn render(spec: &RunSpec, socket: Option<&Path>, paths: &Paths) -> Re
     hash.update(format!("{all:?}"));
     let fingerprint: String = hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
     for property in &mut all {
-        if let ("Environment", Value::Texts(list)) = (property.name.as_str(), &mut property.value) {
+        if let ("Environment", Value::Texts(list)) = (&*property.name, &mut property.value) {
             list.push(format!("{FINGERPRINT}{fingerprint}"));
         }
     }

@@ -216,12 +216,12 @@ fn line_of(key: &str, kind: Kind, line: &str) -> Result<Vec<Property>, String> {
             let (soft, hard) = line.split_once(':').unwrap_or((line, line));
             let expected = "a number, SOFT:HARD or infinity";
             return Ok(vec![
-                Property::new(key, size(hard).ok_or(expected)?),
+                Property::new(key.to_owned(), size(hard).ok_or(expected)?),
                 Property::new(format!("{key}Soft"), size(soft).ok_or(expected)?),
             ]);
         }
     };
-    Ok(vec![Property::new(key, value)])
+    Ok(vec![Property::new(key.to_owned(), value)])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// Starts under way at once. PID 1 takes calls and runs jobs in turns, so a few make it wait for us; more only makes a
 /// queue inside it.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 
 /// First come, first served.
 #[derive(Debug, Default)]

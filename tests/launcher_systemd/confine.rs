@@ -1,6 +1,6 @@
 //! Limits, network, sandbox, journal, notify socket.
 
-use crate::rig::{Rig, guard, sh, sh_ok, show, until, worker};
+use crate::rig::{Rig, guard, guard_with_controllers, sh, sh_ok, show, until, worker};
 use reeve::host::launcher::{Launcher, TeamLimits};
 use reeve_core::Applied;
 use reeve_core::config::Resources;
@@ -19,7 +19,7 @@ fn folder(name: &str) -> String {
 
 #[tokio::test]
 async fn limits_hold_and_change_live() {
-    let Some(_guard) = guard().await else { return };
+    let Some(_guard) = guard_with_controllers().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("limited", "exec sleep 1000");
     spec.limits =
@@ -50,7 +50,7 @@ async fn limits_hold_and_change_live() {
 
 #[tokio::test]
 async fn sup_02_a_teams_slice_is_nested_and_limited() {
-    let Some(_guard) = guard().await else { return };
+    let Some(_guard) = guard_with_controllers().await else { return };
     let mut rig = Rig::new().await;
     let team = "inner-team".parse().unwrap();
     let parents = vec!["outer".parse().unwrap()];
@@ -69,7 +69,7 @@ async fn sup_02_a_teams_slice_is_nested_and_limited() {
 
 #[tokio::test]
 async fn a_fork_bomb_stays_inside_its_tasks() {
-    let Some(_guard) = guard().await else { return };
+    let Some(_guard) = guard_with_controllers().await else { return };
     let mut rig = Rig::new().await;
     let mut spec = worker("bomb", "");
     let script = "import os, time\nwhile True:\n  try:\n    os.fork()\n  except OSError: time.sleep(0.1)\n";
@@ -89,7 +89,7 @@ async fn a_fork_bomb_stays_inside_its_tasks() {
 
 #[tokio::test]
 async fn the_network_is_cut_and_given_back() {
-    let Some(_guard) = guard().await else { return };
+    let Some(_guard) = guard_with_controllers().await else { return };
     let work = folder("net");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -317,6 +317,35 @@ async fn many_starts_and_stops_at_once() {
     rig.launcher.close();
 }
 
+/// PID 1 follows whoever refers to a unit, or waits for a job, by a match rule, and leaves the bus when it may have no
+/// more (512): dbus-daemon(1), max_match_rules_per_connection.
+#[tokio::test]
+async fn more_units_than_pid_1_may_have_match_rules() {
+    const CROWD: u32 = 600;
+    let Some(_guard) = guard().await else { return };
+    let on_the_bus =
+        || sh("busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.freedesktop.systemd1");
+    let mut rig = Rig::new().await;
+    let before = on_the_bus();
+    let specs: Vec<RunSpec> = (1..=CROWD)
+        .map(|n| RunSpec { replica: ReplicaId::new("crowd".parse().unwrap(), n), ..worker("crowd", "exec sleep 1000") })
+        .collect();
+    let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
+    let mut runs = Vec::new();
+    for token in tokens {
+        runs.push(rig.begun(token).await.unwrap());
+    }
+    for (spec, (run, _)) in specs.iter().zip(&runs) {
+        rig.launcher.stop(&spec.replica, *run, 15, Duration::from_secs(60));
+    }
+    for (spec, (run, _)) in specs.iter().zip(&runs) {
+        assert_eq!(rig.status(&spec.replica, *run).await, ExitStatus::Signal(15), "{}", spec.replica);
+    }
+    assert_eq!(before, on_the_bus());
+    sh("systemctl stop reeve.slice; systemctl reset-failed 'reeve-*' || true");
+    rig.launcher.close();
+}
+
 #[tokio::test]
 async fn signals_reach_the_main_process_or_all() {
     let Some(_guard) = guard().await else { return };

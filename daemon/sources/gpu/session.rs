@@ -160,18 +160,21 @@ impl Session<'_> {
             if card.facts.lost.is_some() {
                 continue;
             }
-            let mut own = Samples::new();
             let looked = match lane {
-                Lane::Fast => fast::look(card, &mut own).and_then(|()| match self.options.gpm {
-                    true => gpm::look(card, self.nvml, &mut own),
+                Lane::Fast => fast::look(card, &mut samples).and_then(|()| match self.options.gpm {
+                    true => gpm::look(card, self.nvml, &mut samples),
                     false => Ok(()),
                 }),
-                Lane::Process => process::look(card, &places, &self.options.root, &mut own),
-                Lane::Slow => slow::look(card, self.nvml, self.options, &mut own),
+                Lane::Process => process::look(card, &places, &self.options.root, &mut samples),
+                Lane::Slow => slow::look(card, self.nvml, self.options, &mut samples),
             };
             match looked {
-                Ok(()) => samples.extend(own),
-                Err(Fault::Lost(why)) => card.lose(why),
+                Ok(()) => {}
+                Err(Fault::Lost(why)) => {
+                    // Nor does what it said before it was lost stand.
+                    samples.retain(|labels| !labels.as_str().contains(&*card.known.uuid));
+                    card.lose(why);
+                }
                 Err(Fault::Gone(why)) => return self.gone(lane, began, at, why),
             }
         }

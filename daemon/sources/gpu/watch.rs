@@ -17,13 +17,7 @@ pub(super) fn run(shared: &Shared) {
     let mut told = None;
     while !shared.is_ending() {
         let before = seen;
-        // Without a hold nothing can be overdue.
-        let often = if shared.hold() == Hold::Held {
-            shared.periods.fast.min(Duration::from_secs(4)) / 4
-        } else {
-            shared.periods.fast
-        };
-        shared.watch(&mut seen, often);
+        shared.watch(&mut seen, until_overdue(shared).min(shared.periods.fast));
         let began = Clock::now().mono;
         let hold = shared.hold();
         let stamps = shared.stamps();
@@ -52,7 +46,21 @@ pub(super) fn run(shared: &Shared) {
 
 /// After two periods without a look it counts as failed.
 fn is_overdue(stamp: &Stamp, now: Mono) -> bool {
-    now.since(stamp.ended) >= stamp.period * 2 + stamp.took.unwrap_or_default()
+    now.since(stamp.ended) >= patience(stamp)
+}
+
+fn patience(stamp: &Stamp) -> Duration {
+    stamp.period * 2 + stamp.took.unwrap_or_default()
+}
+
+/// How long until the next lane may be: nothing has to be looked at before. Without a hold nothing can be overdue.
+fn until_overdue(shared: &Shared) -> Duration {
+    if shared.hold() != Hold::Held {
+        return Duration::MAX;
+    }
+    let now = Clock::now().mono;
+    let left = |stamp: &Stamp| patience(stamp).checked_sub(now.since(stamp.ended)).filter(|left| !left.is_zero());
+    shared.stamps().iter().filter_map(left).min().unwrap_or(Duration::MAX)
 }
 
 fn stuck(shared: &Shared) -> String {

@@ -86,6 +86,13 @@ impl Samples {
         }
     }
 
+    /// Drops the samples whose labels do not fit.
+    pub fn retain(&mut self, fits: impl Fn(&Labels) -> bool) {
+        self.by_name.values_mut().for_each(|series| series.samples.retain(|(labels, _)| fits(labels)));
+        self.by_name.retain(|_, series| !series.samples.is_empty());
+        self.count = self.by_name.values().map(|series| series.samples.len()).sum();
+    }
+
     /// Families in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Series> {
         self.by_name.values()
@@ -167,6 +174,9 @@ mod tests {
         one.extend(two);
         let names: Vec<_> = one.iter().map(|s| (s.family.name, s.samples.len())).collect();
         assert_eq!((names, one.len()), (vec![("a", 1), ("b", 2)], 3));
+        one.retain(|labels| labels.as_str().contains("\"y\""));
+        let names: Vec<_> = one.iter().map(|s| (s.family.name, s.samples.len())).collect();
+        assert_eq!((names, one.len()), (vec![("b", 1)], 1));
     }
 
     #[test]

@@ -8,6 +8,8 @@
 mod attach;
 #[path = "launcher_systemd/confine.rs"]
 mod confine;
+#[path = "launcher_systemd/controllers.rs"]
+mod controllers;
 #[path = "launcher_systemd/life.rs"]
 mod life;
 #[path = "launcher_systemd/rig.rs"]

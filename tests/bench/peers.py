@@ -370,8 +370,8 @@ class SystemdFollowed(SystemdTransient):
     name = "systemd-followed"
     follower = None
     sandbox = [
-        ("NotifyAccess", ("s", "none")), ("User", ("s", "root")), ("RestartPreventExitStatus", ("(aiai)", ([77, 78], []))), ("RemainAfterExit", ("b", False)),
-        ("KillMode", ("s", "mixed")), ("KillSignal", ("i", 15)), ("TimeoutStopUSec", ("t", 90000000)),
+        ("User", ("s", "root")), ("RestartPreventExitStatus", ("(aiai)", ([77, 78], []))),
+        ("KillMode", ("s", "mixed")), ("TimeoutStopUSec", ("t", 90000000)),
         ("OOMPolicy", ("s", "kill")), ("IgnoreSIGPIPE", ("b", False)), ("SyslogIdentifier", ("s", "bench")),
         ("StandardOutput", ("s", "journal")), ("StandardError", ("s", "journal")),
         ("LogExtraFields", ("aay", [b"REEVE_WORKER=bench", b"REEVE_REPLICA=1", b"REEVE_TEAM=default"])),

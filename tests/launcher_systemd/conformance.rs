@@ -9,7 +9,11 @@
 #[expect(dead_code, unused_imports, reason = "the other launcher's own cases use the rest")]
 mod conformance;
 
+#[path = "controllers.rs"]
+mod controllers;
+
 use conformance::{Bench, CASES, Subject, Wanted};
+use controllers::controllers;
 use reeve::bus::systemd1::Systemd;
 use reeve::host::journal::reader::Reader;
 use reeve::host::launcher::systemd::{Surroundings, SystemdLauncher};
@@ -48,11 +52,6 @@ fn main() -> ExitCode {
 /// systemd takes limits everywhere; where it cannot set them they show nothing.
 const LIMITED: [&str; 3] =
     ["limits_can_be_changed", "memory_limit_ends_in_an_oom_kill", "fork_bomb_stays_within_tasks_max"];
-
-fn controllers() -> bool {
-    let told = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    ["cpu", "memory", "pids"].iter().all(|wanted| told.split_whitespace().any(|c| c == *wanted))
-}
 
 fn sh(line: &str) {
     Command::new("sh").args(["-c", line]).output().unwrap();

@@ -281,18 +281,18 @@ async fn arguments_arrive_as_they_were_written() {
     rig.clean().await;
 }
 
+/// So many replicas that do nothing.
+fn sleepers(name: &str, count: u32) -> Vec<RunSpec> {
+    let replica = |n| ReplicaId::new(name.parse().unwrap(), n);
+    (1..=count).map(|n| RunSpec { replica: replica(n), ..worker(name, "exec sleep 1000") }).collect()
+}
+
 #[tokio::test]
 async fn many_starts_and_stops_at_once() {
     let Some(_guard) = guard().await else { return };
     let mut rig = Rig::new().await;
-    let specs: Vec<RunSpec> = (1..=MANY)
-        .map(|n| RunSpec { replica: ReplicaId::new("many".parse().unwrap(), n), ..worker("many", "exec sleep 1000") })
-        .collect();
-    let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
-    let mut runs = Vec::new();
-    for token in tokens {
-        runs.push(rig.begun(token).await.unwrap());
-    }
+    let specs = sleepers("many", MANY);
+    let runs = rig.start_all(&specs).await;
     let mut ids: Vec<_> = runs.iter().map(|(run, _)| *run).collect();
     ids.sort();
     ids.dedup();
@@ -327,14 +327,8 @@ async fn more_units_than_pid_1_may_have_match_rules() {
         || sh("busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.freedesktop.systemd1");
     let mut rig = Rig::new().await;
     let before = on_the_bus();
-    let specs: Vec<RunSpec> = (1..=CROWD)
-        .map(|n| RunSpec { replica: ReplicaId::new("crowd".parse().unwrap(), n), ..worker("crowd", "exec sleep 1000") })
-        .collect();
-    let tokens: Vec<_> = specs.iter().map(|spec| rig.begin(spec, None)).collect();
-    let mut runs = Vec::new();
-    for token in tokens {
-        runs.push(rig.begun(token).await.unwrap());
-    }
+    let specs = sleepers("crowd", CROWD);
+    let runs = rig.start_all(&specs).await;
     for (spec, (run, _)) in specs.iter().zip(&runs) {
         rig.launcher.stop(&spec.replica, *run, 15, Duration::from_secs(60));
     }

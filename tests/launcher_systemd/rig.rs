@@ -1,5 +1,6 @@
 //! A launcher, its events, and workers made of shell scripts.
 
+use crate::controllers::controllers;
 use reeve::bus::systemd1::Systemd;
 use reeve::host::launcher::Launcher;
 use reeve::host::launcher::systemd::{MissedQuery, Surroundings, SystemdLauncher};
@@ -38,8 +39,7 @@ pub async fn guard() -> Option<MutexGuard<'static, ()>> {
 
 /// The same for what needs the controllers of control groups; a container on a hybrid host has none.
 pub async fn guard_with_controllers() -> Option<MutexGuard<'static, ()>> {
-    let told = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
-    if !["cpu", "memory", "pids"].iter().all(|wanted| told.split_whitespace().any(|c| c == *wanted)) {
+    if !controllers() {
         eprintln!("skipped: the control groups here have no controllers");
         return None;
     }
@@ -190,6 +190,16 @@ impl Rig {
 
     pub async fn start(&mut self, spec: &RunSpec) -> (RunId, u32) {
         self.try_start(spec).await.unwrap()
+    }
+
+    /// Starts all of them at once.
+    pub async fn start_all(&mut self, specs: &[RunSpec]) -> Vec<(RunId, u32)> {
+        let tokens: Vec<_> = specs.iter().map(|spec| self.begin(spec, None)).collect();
+        let mut runs = Vec::new();
+        for token in tokens {
+            runs.push(self.begun(token).await.unwrap());
+        }
+        runs
     }
 
     /// The end of a run; recorded at once.

@@ -27,6 +27,7 @@ mod objects;
 mod peer;
 mod polkit;
 pub mod proxy;
+mod pump;
 pub mod server;
 mod signals;
 mod standard;

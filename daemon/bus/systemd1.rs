@@ -12,13 +12,16 @@ pub use property::{Property, Value};
 pub use signals::SystemdEvent;
 pub use state::{UnitPart, UnitState};
 
+use super::pump::pump;
 use futures_util::StreamExt;
+use futures_util::stream::once;
 use property::wire;
 use std::collections::{BTreeSet, HashMap};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::fdo::DBusProxy;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant};
@@ -128,7 +131,12 @@ pub struct Systemd {
 impl Systemd {
     /// Connects to the system bus and makes sure that systemd is on it.
     pub async fn connect() -> Result<Self> {
-        let connection = zbus::connection::Builder::system().method_timeout(REPLY_WITHIN).build().await?;
+        Self::connect_by(zbus::connection::Builder::system()).await
+    }
+
+    /// The same on any bus.
+    pub async fn connect_by(bus: zbus::connection::Builder<'_>) -> Result<Self> {
+        let connection = bus.method_timeout(REPLY_WITHIN).build().await?;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         let systemd = Self { connection, manager, turns: Arc::new(Semaphore::new(CALLS_AT_ONCE)) };
         systemd.owner().await?;
@@ -151,34 +159,24 @@ impl Systemd {
 
     /// Everything PID 1 says of units named `reeve-*`, from now on, in the order it said it.
     pub async fn subscribe(&self) -> Result<UnboundedReceiver<SystemdEvent>> {
-        let stream = MessageStream::from(&self.connection);
+        let owner = self.owner().await?;
+        let mut reader = signals::Reader::new(owner.clone());
+        let said = MessageStream::from(&self.connection)
+            .take_while(|message| ready(message.is_ok()))
+            .filter_map(move |message| ready(message.ok().and_then(|message| reader.read(&message))))
+            .chain(once(ready(SystemdEvent::Lost)));
+        // From here on, not when all is set up: PID 1 may say a lot until then.
+        let events = pump(said);
         let bus = DBusProxy::new(&self.connection).await?;
         for rule in rules()? {
             bus.add_match_rule(rule).await.map_err(zbus::Error::from)?;
         }
-        let owner = self.owner().await?;
         self.resubscribe().await?;
-        let (sender, receiver) = unbounded_channel();
-        let mut reader = signals::Reader::new(owner);
-        tokio::spawn(async move {
-            let mut stream = stream;
-            loop {
-                // Holding the stream holds the connection: let go when nobody listens. A message is never half taken.
-                let message = tokio::select! {
-                    message = stream.next() => message,
-                    () = sender.closed() => return,
-                };
-                let Some(Ok(message)) = message else { break };
-                if let Some(event) = reader.read(&message)
-                    && sender.send(event).is_err()
-                {
-                    return;
-                }
-            }
-            // The receiver may be gone already: then nobody cares that the bus is.
-            let _ = sender.send(SystemdEvent::Lost);
-        });
-        Ok(receiver)
+        // It may have left before the rule that tells of it was in place.
+        if self.owner().await? != owner {
+            return Err(SystemdError::Lost("systemd has replaced itself".into()));
+        }
+        Ok(events)
     }
 
     /// Says that signals are wanted, again where it was said before: a PID 1 that replaced itself may have forgotten.

@@ -1,12 +1,10 @@
 //! On a real bus, with a played polkit: name, credentials, interaction, polkit gone, bus gone and back.
 
 use crate::fake::*;
+use crate::real::{Bus, bus_or_skip};
 use reeve::bus::server::StartError;
 use reeve::bus::{Address, Server};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use zbus::connection::Builder;
 use zbus::message::Flags;
@@ -14,57 +12,6 @@ use zbus::{Connection, OwnedVariant};
 use zbus_polkit::policykit1::AuthorizationResult;
 
 const NAME: &str = "org.reeve.Node1";
-
-/// A bus of our own, which lets everybody do everything.
-struct Bus {
-    process: Child,
-    address: String,
-}
-
-impl Bus {
-    /// `None` where there is no dbus-daemon.
-    fn start(folder: &Path) -> Option<Self> {
-        let config = folder.join("bus.conf");
-        let socket = folder.join("socket");
-        std::fs::write(
-            &config,
-            format!(
-                r#"<busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
-                <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/>
-                <allow own="*"/><allow user="*"/></policy></busconfig>"#,
-                socket.display()
-            ),
-        )
-        .unwrap();
-        let _ = std::fs::remove_file(&socket);
-        let mut process = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--print-address=1"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take()?).read_line(&mut line).ok()?;
-        line.starts_with("unix:").then(|| Self {
-            process,
-            // Without its guid: the next bus on this socket has another.
-            address: format!("unix:path={}", socket.display()),
-        })
-    }
-
-    async fn client(&self) -> Client {
-        let stream = Builder::address(self.address.as_str()).build_message_stream().await.unwrap();
-        Client::new(stream, Some(NAME))
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// What was asked of the played polkit: subject's name, action, details, interactive.
 type Questions = Arc<Mutex<Vec<(String, String, HashMap<String, String>, bool)>>>;
@@ -130,18 +77,6 @@ impl reeve::bus::auth::Authority for Stranger {
             inner.check(question).await
         })
     }
-}
-
-macro_rules! bus_or_skip {
-    ($folder:expr) => {
-        match Bus::start($folder) {
-            Some(bus) => bus,
-            None => {
-                eprintln!("skipped: no dbus-daemon here");
-                return;
-            }
-        }
-    };
 }
 
 #[tokio::test]

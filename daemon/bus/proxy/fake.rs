@@ -13,6 +13,9 @@ use zbus::{
 
 const ROOT: &str = "/org/reeve/Node1";
 
+/// So many events happen when somebody subscribes.
+pub(crate) const BURST: u32 = 500;
+
 /// The errors it answers with.
 #[derive(Debug, DBusError)]
 #[zbus(prefix = "org.reeve.Error")]
@@ -103,17 +106,19 @@ impl Manager {
     }
 
     async fn subscribe(&self, _opt: More, #[zbus(signal_emitter)] emitter: SignalEmitter<'_>) -> zbus::fdo::Result<()> {
-        let target = "web/2".to_owned();
-        Self::event(
-            &emitter,
-            1_795_223_001_000_000,
-            "worker-ready",
-            &target,
-            "its probe answers",
-            "a worker is ready",
-            More::new(),
-        )
-        .await?;
+        // More than a stream of zbus holds: the reply comes behind them.
+        for replica in 2..BURST + 2 {
+            Self::event(
+                &emitter,
+                1_795_223_001_000_000,
+                "worker-ready",
+                &format!("web/{replica}"),
+                "its probe answers",
+                "a worker is ready",
+                More::new(),
+            )
+            .await?;
+        }
         Ok(())
     }
 

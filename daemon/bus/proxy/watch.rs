@@ -6,18 +6,18 @@
 use super::client::Client;
 use super::error::CallError;
 use super::records::{EventEntry, TaskRun};
-use super::traits::{EventStream, ManagerProxy, NAME, Opt, TaskRunProxy};
-use futures_util::{Stream, StreamExt};
-use std::pin::Pin;
+use super::traits::{ManagerProxy, NAME, Opt, TaskRunProxy};
+use crate::bus::pump::pump;
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, select};
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use zbus::fdo;
 use zbus::proxy::CacheProperties;
 
 /// How often a task run is read when no signal comes.
 const TICK: Duration = Duration::from_secs(1);
-
-type Signals = Pin<Box<dyn Stream<Item = Signal> + Send>>;
 
 enum Signal {
     /// Something about the task run has changed.
@@ -27,11 +27,11 @@ enum Signal {
 }
 
 /// A task run being followed.
-#[expect(missing_debug_implementations, reason = "holds streams, which have nothing to show")]
+#[expect(missing_debug_implementations, reason = "holds a queue, which has nothing to show")]
 pub struct Watch {
     client: Client,
     path: String,
-    signals: Signals,
+    signals: UnboundedReceiver<Signal>,
     tick: Interval,
 }
 
@@ -56,10 +56,8 @@ impl Client {
             .receive_properties_changed()
             .await
             .map_err(fail)?;
-        let mut signals: Signals = Box::pin(futures_util::stream::select(
-            completed.map(|_| Signal::Changed),
-            changed.map(|_| Signal::Changed),
-        ));
+        let mut signals: BoxStream<'static, Signal> =
+            select(completed.map(|_| Signal::Changed), changed.map(|_| Signal::Changed)).boxed();
         if self.connection.is_bus() {
             let gone = fdo::DBusProxy::builder(&self.connection)
                 .cache_properties(CacheProperties::No)
@@ -69,11 +67,11 @@ impl Client {
                 .receive_name_owner_changed_with_args(&[(0, NAME), (2, "")])
                 .await
                 .map_err(fail)?;
-            signals = Box::pin(futures_util::stream::select(signals, gone.map(|_| Signal::OwnerGone)));
+            signals = select(signals, gone.map(|_| Signal::OwnerGone)).boxed();
         }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Watch { client: self.clone(), path: path.to_owned(), signals, tick })
+        Ok(Watch { client: self.clone(), path: path.to_owned(), signals: pump(signals), tick })
     }
 
     /// Begins to receive events; [`Events::next`] gives them.
@@ -84,9 +82,9 @@ impl Client {
             .build()
             .await
             .map_err(fail)?;
-        let stream = manager.receive_event().await.map_err(fail)?;
+        let signals = pump(manager.receive_event().await.map_err(fail)?);
         manager.subscribe(&Opt::new()).await.map_err(fail)?;
-        Ok(Events { client: self.clone(), stream })
+        Ok(Events { client: self.clone(), signals })
     }
 }
 
@@ -95,7 +93,7 @@ impl Watch {
     pub async fn next(&mut self) -> Result<TaskRun, CallError> {
         // Cancel safety: a signal dropped here is made good by the next reading.
         let signal = tokio::select! {
-            signal = self.signals.next() => signal,
+            signal = self.signals.recv() => signal,
             _ = self.tick.tick() => Some(Signal::Changed),
         };
         match signal {
@@ -111,16 +109,16 @@ impl Watch {
 }
 
 /// Events as they happen.
-#[expect(missing_debug_implementations, reason = "holds a stream, which has nothing to show")]
+#[expect(missing_debug_implementations, reason = "holds a queue, which has nothing to show")]
 pub struct Events {
     client: Client,
-    stream: EventStream,
+    signals: UnboundedReceiver<super::traits::Event>,
 }
 
 impl Events {
     /// The next one.
     pub async fn next(&mut self) -> Result<EventEntry, CallError> {
-        let Some(signal) = self.stream.next().await else {
+        let Some(signal) = self.signals.recv().await else {
             return Err(CallError::Unreachable {
                 place: self.client.place().to_owned(),
                 why: "the connection was closed".to_owned(),

@@ -283,6 +283,7 @@ class SystemdTransient(Peer):
     """What plain systemd does when it is asked to restart at once: the bar for the systemd launcher."""
 
     name = "systemd-transient"
+    slice = "reeve_bench.slice"
     sandbox = []
 
     @classmethod
@@ -299,7 +300,7 @@ class SystemdTransient(Peer):
             words = self.worker(index)
             properties = [
                 ("Description", ("s", "benchmark worker")), ("Type", ("s", "exec")), ("Restart", ("s", "always")),
-                ("RestartUSec", ("t", 0)), ("StartLimitIntervalUSec", ("t", 0)), ("Slice", ("s", "reeve_bench.slice")),
+                ("RestartUSec", ("t", 0)), ("StartLimitIntervalUSec", ("t", 0)), ("Slice", ("s", self.slice)),
                 ("ExecStart", ("a(sasb)", [(words[0], words, False)])),
             ] + self.sandbox
             calls[index] = "StartTransientUnit", "ssa(sv)a(sa(sv))", (self.unit(index), "replace", properties, [])
@@ -364,10 +365,11 @@ class SystemdTransientHardened(SystemdTransient):
 
 class SystemdFollowed(SystemdTransient):
     """Plain units with what it takes to look after them: fields for the journal, an environment; and a client that hears
-    every signal about them and does nothing. What any supervisor over the bus costs before it has decided anything, and
-    restarted nothing: PID 1 does that here."""
+    every signal about them and does nothing. What any supervisor over the bus with a slice per team costs before it has
+    decided anything, and restarted nothing: PID 1 does that here."""
 
     name = "systemd-followed"
+    slice = "reeve_bench-default.slice"
     follower = None
     sandbox = [
         ("User", ("s", "root")), ("RestartPreventExitStatus", ("(aiai)", ([77, 78], []))),

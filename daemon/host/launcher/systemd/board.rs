@@ -2,8 +2,9 @@
 
 use crate::bus::systemd1::SystemdError;
 use crate::host::lock::lock;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
@@ -15,7 +16,12 @@ struct Waiting {
     jobs: HashMap<String, oneshot::Sender<String>>,
     early: VecDeque<(String, String)>,
     unloads: HashMap<String, oneshot::Sender<()>>,
+    /// Counts the times that signals were missed.
+    era: u64,
 }
+
+/// A job's result, once it is over.
+pub(super) type Job = BoxFuture<'static, Result<String, SystemdError>>;
 
 /// Shared between the launcher's task and its operations. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -26,18 +32,24 @@ impl Board {
         lock(&self.0)
     }
 
-    /// The result of the job, once it is over.
-    pub fn job(&self, job: String) -> impl Future<Output = Result<String, SystemdError>> + use<> {
+    /// To be asked before the call that makes a job.
+    pub fn era(&self) -> u64 {
+        self.lock().era
+    }
+
+    /// The result of the job, once it is over; lost when signals have been missed since that era.
+    pub fn job(&self, job: String, era: u64) -> Job {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.lock();
         let early = waiting.early.iter().position(|(path, _)| *path == job);
         match early.and_then(|at| waiting.early.remove(at)) {
             // The receiver is right below.
             Some((_, result)) => drop(sender.send(result)),
+            None if waiting.era != era => drop(sender),
             None => drop(waiting.jobs.insert(job, sender)),
         }
         drop(waiting);
-        async move { receiver.await.map_err(|_| lost()) }
+        async move { receiver.await.map_err(|_| lost()) }.boxed()
     }
 
     /// Resolves when the unit is unloaded after this call.
@@ -72,7 +84,8 @@ impl Board {
 
     /// Signals have been missed: who waits must find out otherwise.
     pub fn lose_all(&self) {
-        *self.lock() = Waiting::default();
+        let mut waiting = self.lock();
+        *waiting = Waiting { era: waiting.era + 1, ..Waiting::default() };
     }
 }
 
@@ -87,13 +100,16 @@ mod tests {
     #[tokio::test]
     async fn a_job_may_end_before_or_after_it_is_asked_for() {
         let board = Board::default();
+        let era = board.era();
         board.job_removed("/job/1".into(), "done".into());
-        assert_eq!(board.job("/job/1".into()).await, Ok("done".into()));
-        let later = board.job("/job/2".into());
+        assert_eq!(board.job("/job/1".into(), era).await, Ok("done".into()));
+        let later = board.job("/job/2".into(), era);
         board.job_removed("/job/2".into(), "failed".into());
         assert_eq!(later.await, Ok("failed".into()));
-        let never = board.job("/job/3".into());
+        let never = board.job("/job/3".into(), era);
         board.lose_all();
         assert!(never.await.is_err());
+        // The call's answer comes after that: nobody will tell of its job.
+        assert!(board.job("/job/4".into(), era).await.is_err());
     }
 }

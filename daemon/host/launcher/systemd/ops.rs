@@ -3,7 +3,7 @@
 //! An operation that ends with [`SystemdError::Lost`] may or may not have been carried out: the launcher looks again and
 //! repeats it, so each has to be harmless when repeated.
 
-use super::board::Board;
+use super::board::{Board, Job};
 use super::render::{self, Rendered};
 use crate::bus::systemd1::{Property, Systemd, SystemdError};
 use crate::host::cgroup::{Group, freezing};
@@ -104,8 +104,10 @@ impl Tools {
         Self { systemd, board, known: Arc::new(known), stops: Arc::new(Semaphore::new(STOPS_AT_ONCE)) }
     }
 
-    async fn job(&self, job: Done<String>) -> Done<String> {
-        self.board.job(job?).await
+    /// The job that a call makes.
+    async fn job(&self, call: impl Future<Output = Done<String>>) -> Done<Job> {
+        let era = self.board.era();
+        Ok(self.board.job(call.await?, era))
     }
 
     /// Starts the unit; the result of the job.
@@ -122,7 +124,7 @@ impl Tools {
         }
         let mut tries = 0;
         let job = loop {
-            match self.make(unit, &unit_is).await {
+            match self.job(self.make(unit, &unit_is)).await {
                 Err(e) if e.kind() == "UnitExists" && tries < UNLOAD_TRIES => {
                     tries += 1;
                     let unloaded = self.board.unload(unit);
@@ -135,14 +137,14 @@ impl Tools {
         };
         // PID 1 has it: nothing of this size waits for the job, of which there may be many.
         drop(unit_is);
-        self.job(job).await
+        job?.await
     }
 
     async fn again(&self, unit: &str, adjust: &[Property]) -> Done<String> {
         if !adjust.is_empty() {
             self.systemd.set_unit_properties(unit, adjust).await?;
         }
-        self.job(self.systemd.restart_unit(unit).await).await
+        self.job(self.systemd.restart_unit(unit)).await?.await
     }
 
     /// Asks for the unit; the job that starts it.
@@ -167,7 +169,8 @@ impl Tools {
     pub async fn disarm(&self, unit: &str) -> Done<()> {
         // Never closed.
         let _turn = self.stops.acquire().await;
-        gone(self.job(self.systemd.stop_unit(unit).await).await).map(drop)
+        let stopped = async { self.job(self.systemd.stop_unit(unit)).await?.await };
+        gone(stopped.await).map(drop)
     }
 
     /// Thaws it if PID 1 has frozen it. A refusal is no reason to leave undone what comes next.
@@ -189,8 +192,8 @@ impl Tools {
         let Some(turn) = turn else {
             return gone(self.systemd.kill_unit(unit, false, signal).await);
         };
-        let job = match self.systemd.stop_unit(unit).await {
-            Ok(job) => self.board.job(job),
+        let job = match self.job(self.systemd.stop_unit(unit)).await {
+            Ok(job) => job,
             Err(error) => return gone(Err(error)),
         };
         // The worker takes its time; what else is asked of it does not wait for that.

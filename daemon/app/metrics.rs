@@ -2,6 +2,7 @@
 
 use super::handle::Handle;
 use super::run::App;
+use crate::bus::units;
 use crate::export::{Export, Settings, View};
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
@@ -13,10 +14,15 @@ use reeve_core::{Core, Event, ExitRecord, ReplicaId, Snapshot};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 /// `FileDescriptorName=` of the endpoint's socket unit.
 const SOCKET_NAME: &str = "metrics";
+
+/// The source of units that are not ours.
+const UNITS: &str = "systemd";
 
 /// The sources that run.
 #[derive(Debug)]
@@ -24,9 +30,21 @@ pub(super) struct Measuring {
     workers: WorkersHandle,
     reports: mpsc::UnboundedSender<Report>,
     events: mpsc::UnboundedSender<Event>,
-    /// With the families of node_exporter or without; `None`: not at all.
-    wanted: Option<bool>,
+    /// What is looked at; `None`: nothing.
+    wanted: Option<Wanted>,
     running: Option<Sources>,
+    /// Follows units that are not ours.
+    units: JoinSet<()>,
+}
+
+/// What of the configuration concerns the sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    /// The families of node_exporter.
+    system: bool,
+    hardware: bool,
+    network_filesystems: bool,
+    units: Vec<String>,
 }
 
 impl Measuring {
@@ -38,17 +56,27 @@ impl Measuring {
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let workers = WorkersHandle::new(handle.watch());
-        let mut measuring = Self { workers, reports, events, wanted: wanted(metrics), running: None };
+        let mut measuring =
+            Self { workers, reports, events, wanted: wanted(metrics), running: None, units: JoinSet::new() };
         measuring.restart();
         measuring
     }
 
-    /// The configuration has changed. What was looked at and is not any more ends within two periods.
-    fn apply(&mut self, metrics: &Metrics) {
+    /// The configuration has changed; whether that concerns the sources. What was looked at and is not any more ends
+    /// within two periods.
+    fn apply(&mut self, metrics: &Metrics) -> bool {
         let wanted = wanted(metrics);
-        if std::mem::replace(&mut self.wanted, wanted) != wanted {
+        let differs = self.wanted != wanted;
+        if differs {
+            self.wanted = wanted;
             self.restart();
         }
+        differs
+    }
+
+    /// Whether a report is still wanted: one of a source that has ended may be on its way.
+    fn wants(&self, report: &Report) -> bool {
+        report.source != UNITS || self.wanted.as_ref().is_some_and(|wanted| !wanted.units.is_empty())
     }
 
     /// A run is over. Where nothing is measured, nobody would ever take that note.
@@ -60,8 +88,10 @@ impl Measuring {
 
     fn restart(&mut self) {
         self.running = None;
-        let Some(system) = self.wanted else { return };
-        let config = SourcesConfig { system, ..SourcesConfig::default() };
+        self.units = JoinSet::new();
+        let Some(Wanted { system, hardware, network_filesystems, units }) = self.wanted.clone() else { return };
+        self.follow(units);
+        let config = SourcesConfig { system, hardware, network_filesystems, ..SourcesConfig::default() };
         let started = sources::start(config, self.reports.clone(), self.workers.clone());
         if let Err(error) = &started {
             let problem = Some(format!("the thread of the sources cannot be made: {error}"));
@@ -70,11 +100,26 @@ impl Measuring {
         }
         self.running = started.ok();
     }
+
+    fn follow(&mut self, names: Vec<String>) {
+        if names.is_empty() {
+            return;
+        }
+        let reports = self.reports.clone();
+        let say = move |outcome| {
+            let at = Clock::now().mono;
+            reports.send(Report { source: UNITS, at, took: Duration::ZERO, outcome }).is_ok()
+        };
+        self.units.spawn(units::follow(names, say));
+    }
 }
 
 impl App {
     /// Takes a report. Whoever writes a page finds it; nothing is written here.
     pub(super) fn reported(&mut self, report: Report) {
+        if !self.measuring.wants(&report) {
+            return;
+        }
         self.board.take(report, Clock::now());
         self.exposition.send_replace(self.board.exposition());
     }
@@ -135,7 +180,10 @@ impl App {
         self.gpus.apply(&self.core.config().gpu, released);
         let metrics = &self.core.config().metrics;
         self.board.set_caps(caps(metrics));
-        self.measuring.apply(metrics);
+        if self.measuring.apply(metrics) {
+            // Told only when something happens, so it would stay for ever.
+            self.board.withdraw(UNITS);
+        }
         if let Some(export) = &self.export {
             export.apply(settings(metrics, &self.merged, &self.paths));
         }
@@ -143,8 +191,11 @@ impl App {
 }
 
 /// Nothing is measured that has no way out: a thousand workers cost a second of CPU a minute.
-fn wanted(metrics: &Metrics) -> Option<bool> {
-    (metrics.listen.is_some() || metrics.textfile.is_some()).then_some(metrics.system)
+fn wanted(metrics: &Metrics) -> Option<Wanted> {
+    let Metrics { system, hardware, network_filesystems, .. } = *metrics;
+    let units = if system { metrics.units.clone() } else { Vec::new() };
+    let read = metrics.listen.is_some() || metrics.textfile.is_some();
+    read.then_some(Wanted { system, hardware, network_filesystems, units })
 }
 
 /// How many series are kept.

@@ -34,6 +34,7 @@ mod standard;
 mod subscribe;
 pub mod systemd1;
 pub mod table;
+pub mod units;
 mod watcher;
 mod wire;
 

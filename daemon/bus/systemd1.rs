@@ -26,7 +26,7 @@ use zbus::fdo::DBusProxy;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, Variant};
 
-const SERVICE: &str = "org.freedesktop.systemd1";
+pub(super) const SERVICE: &str = "org.freedesktop.systemd1";
 const UNITS: &str = "/org/freedesktop/systemd1/unit";
 
 /// Calls under way at once. The bus daemon refuses more than 128 for a connection (`max_replies_per_connection`,
@@ -301,7 +301,7 @@ fn rules() -> Result<Vec<MatchRule<'static>>> {
 }
 
 /// Object path of a unit: all but letters and digits, and a digit in front, become `_` and two hex digits.
-fn unit_path(name: &str) -> String {
+pub(super) fn unit_path(name: &str) -> String {
     let mut path = format!("{UNITS}/");
     for (i, byte) in name.bytes().enumerate() {
         if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && i > 0) {

@@ -85,6 +85,64 @@ TOML
     wait_for "the kill is still counted" value_is 1 reeve_worker_oom_kills_total 'worker="glutton"'
 }
 
+unit_is() { value_is 1 node_systemd_unit_state "name=\"$1\"" "state=\"$2\""; }
+test_met_01_units_of_others_are_followed() {
+    trap "systemctl stop test-flaky.service 2>/dev/null || true" EXIT
+    install -d "$REEVE_ETC/reeve.toml.d"
+    echo -e '[metrics]\nunits = ["test-flaky.service", "dbus.socket"]' >"$REEVE_ETC/reeve.toml.d/units.toml"
+    reload
+    wait_for "a socket is told" unit_is dbus.socket active
+    assert_eq 0 "$(value node_systemd_unit_state 'name="dbus.socket"' 'state="failed"')"
+    # It is not there yet, and nobody but PID 1 says when it comes.
+    unit_is test-flaky.service inactive || fail "a unit that is not there"
+    systemd-run --quiet --unit=test-flaky --property=Restart=on-failure --property=RestartSec=200ms \
+        --property=StartLimitBurst=3 --property=StartLimitIntervalSec=60 /bin/sh -c 'sleep 0.2; exit 1'
+    wait_for "its failure is told" unit_is test-flaky.service failed
+    assert_eq "$(prop test-flaky.service NRestarts)" "$(value node_systemd_service_restart_total 'name="test-flaky.service"')"
+    assert_eq 1 "$(value node_systemd_unit_state 'name="test-flaky.service"' 'state="failed"' 'type="simple"')"
+    # PID 1 replaces itself, and what it says is heard all the same.
+    systemctl daemon-reexec
+    systemctl reset-failed test-flaky.service
+    wait_for "it is heard after daemon-reexec" unit_is test-flaky.service inactive
+    rm "$REEVE_ETC/reeve.toml.d/units.toml"
+    reload
+    [[ -z $(value node_systemd_unit_state) ]] || fail "nobody wants them any more"
+}
+
+test_met_08_what_a_worker_says_of_itself_comes_through() {
+    worker teller <<'TOML'
+[worker]
+exec = ["/usr/bin/python3", "-c", """
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["STATSD_SOCKET"])
+while True:
+    s.send(b"queue_depth:7|g")
+    s.send(b"tasks.done:2|c")
+    time.sleep(1)
+"""]
+TOML
+    reload
+    wait_running teller
+    # As the user that it runs as, out of the sandbox that it has.
+    assert_ne 0 "$(stat -c %u "/proc/$(main_pid teller)")" "it is not root"
+    wait_for "its gauge is told" value_is 7 queue_depth 'worker="teller"' 'replica="1"'
+    tasks_done() { value tasks_done_total 'worker="teller"' | awk '{ printf "%d", $1 }'; }
+    wait_for "its counter grows" eval '(( $(tasks_done) >= 6 ))'
+    # Another may not speak for it: the socket says who it is.
+    local socket
+    socket=$(tr '\0' '\n' <"/proc/$(main_pid teller)/environ" | sed -n 's/^STATSD_SOCKET=//p')
+    setpriv --reuid=nobody --clear-groups python3 -c '
+import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"stranger:1|g", sys.argv[1])' "$socket"
+    local before
+    before=$(tasks_done)
+    wait_for "what came later is heard" eval "(( \$(tasks_done) > $before + 2 ))"
+    [[ -z $(value stranger) ]] || fail "a stranger was heard"
+    assert_rc 0 reevectl stop teller
+    wait_for "its gauge goes with it" eval '[[ -z $(value queue_depth "worker=\"teller\"") ]]'
+}
+
 test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     command -v prometheus >/dev/null || skip "prometheus is not installed"
     local at rules=/usr/share/reeve/prometheus/reeve.rules.yml
@@ -101,6 +159,8 @@ test_int_05_prometheus_scrapes_and_a_shipped_alert_fires() {
     sed -E 's/(scrape_interval|scrape_timeout): .*/\1: 5s/' /usr/share/reeve/prometheus/reeve.scrape.yml >"$at/prometheus.yml"
     printf 'global: { evaluation_interval: 5s }\nrule_files: ["%s"]\n' "$rules" >>"$at/prometheus.yml"
     promtool check config "$at/prometheus.yml"
+    install -d "$REEVE_ETC/reeve.toml.d"
+    echo -e '[metrics]\nunits = ["dbus.service"]' >"$REEVE_ETC/reeve.toml.d/units.toml"
     worker doomed <<'TOML'
 [worker]
 exec = ["/bin/false"]
@@ -129,6 +189,8 @@ rate(node_disk_io_time_seconds_total{device=~"(/dev/)?vd.+"}[30s])
 rate(node_disk_io_time_weighted_seconds_total{device=~"(/dev/)?vd.+"}[30s])
 rate(node_disk_read_bytes_total{device=~"(/dev/)?vd.+"}[30s]) + rate(node_disk_written_bytes_total[30s])
 sum without (device) (rate(node_network_receive_bytes_total{device!="lo"}[30s]))
+node_systemd_unit_state{name="dbus.service",state="failed"} == 0
+increase(node_systemd_service_restart_total{name="dbus.service"}[30s])
 sum without (device) (rate(node_network_transmit_bytes_total{device!="lo"}[30s]))
 sum without (device) (rate(node_network_receive_drop_total{device!="lo"}[30s]))
 sum without (device) (rate(node_network_transmit_drop_total{device!="lo"}[30s]))

@@ -89,6 +89,15 @@ pub(super) fn account(text: &str) -> Result<(), String> {
     unless(number || name, "the name or number of an account, without blanks", text)
 }
 
+/// A systemd unit, whole and no template.
+pub(super) fn unit(text: &str) -> Result<(), String> {
+    const TYPES: [&str; 11] =
+        ["service", "socket", "target", "device", "mount", "automount", "swap", "timer", "path", "slice", "scope"];
+    let (name, kind) = text.rsplit_once('.').unwrap_or_default();
+    let ok = TYPES.contains(&kind) && made_of(name, ":_.\\@-") && !name.ends_with('@') && text.len() <= 255;
+    unless(ok, "the name of a systemd unit with its type, such as \"nginx.service\" or \"getty@tty1.service\"", text)
+}
+
 /// A systemd credential by name; the secret itself never stands in a file of ours.
 pub(super) fn credential(text: &str) -> Result<(), String> {
     unless(

@@ -95,6 +95,12 @@ pub struct Metrics {
     pub listen: Option<String>,
     /// Whether node_exporter's system families are offered.
     pub system: bool,
+    /// Units of others whose state is told.
+    pub units: Vec<String>,
+    /// Temperatures, fans and power.
+    pub hardware: bool,
+    /// File systems of other hosts.
+    pub network_filesystems: bool,
     /// Most series of the node.
     pub max_series: u32,
     /// Most series that one replica may bring of its own.
@@ -108,7 +114,17 @@ pub struct Metrics {
 impl Metrics {
     /// Nothing is offered, and as many series are kept as by default.
     pub fn off() -> Self {
-        Self { listen: None, system: false, max_series: 20_000, max_worker_series: 1000, textfile: None, tls: None }
+        Self {
+            listen: None,
+            system: false,
+            units: Vec::new(),
+            hardware: false,
+            network_filesystems: false,
+            max_series: 20_000,
+            max_worker_series: 1000,
+            textfile: None,
+            tls: None,
+        }
     }
 }
 

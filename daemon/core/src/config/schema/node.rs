@@ -90,6 +90,27 @@ pub(super) const KEYS: &[Key] = &[
         "Whether the families of node_exporter are offered; off where node_exporter runs already.",
     ),
     Key::new(
+        "metrics.units",
+        Kind::List { expected: "a list of systemd units such as [\"nginx.service\"]", check: text::unit },
+        Some("[]"),
+        "MET-01",
+        "Units of others whose state and restarts are told (node_systemd_*), from D-Bus signals; at most 200.",
+    ),
+    Key::new(
+        "metrics.hardware",
+        Kind::Bool,
+        Some("false"),
+        "MET-01",
+        "Temperatures, fans and power (node_hwmon_*, node_thermal_zone_*); on some hosts a reading takes seconds.",
+    ),
+    Key::new(
+        "metrics.network_filesystems",
+        Kind::Bool,
+        Some("false"),
+        "MET-03",
+        "Whether file systems of other hosts (nfs, cifs, ceph …) are among node_filesystem_*.",
+    ),
+    Key::new(
         "metrics.max_series",
         Kind::Integer { min: 100, max: 1_000_000 },
         Some("20000"),

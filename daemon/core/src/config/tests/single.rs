@@ -112,6 +112,9 @@ fn sup_14_bad_value_is_an_error() {
         (node("[node.labels]\n\"a b\" = \"c\""), "reeve.toml:2 node.labels.\"a b\":", "label name"),
         (node("[launcher]\nkind = \"sistemd\""), "reeve.toml:2 launcher.kind:", "did you mean `systemd`"),
         (node("[metrics]\nlisten = \"9723\""), "reeve.toml:2 metrics.listen:", "unix:/run"),
+        (node("[metrics]\nunits = [\"nginx\"]"), "reeve.toml:2 metrics.units:", "nginx.service"),
+        (node("[metrics]\nunits = [\"getty@.service\"]"), "reeve.toml:2 metrics.units:", "getty@tty1.service"),
+        (node("[metrics]\nunits = [\"a/b.service\"]"), "reeve.toml:2 metrics.units:", "name of a systemd unit"),
         (node("[teams.Big]\n"), "reeve.toml:1 teams.Big:", "team name \"Big\""),
         (node("[teams.a]\ncpu_quota = \"200%\""), "reeve.toml:2 teams.a.cpu_quota:", "up to 100%"),
         (

@@ -34,12 +34,24 @@ pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Con
     }
 }
 
+/// Units of others that may be followed: each is a match rule, of which the bus allows a connection 512
+/// (`max_match_rules_per_connection`, dbus-daemon(1)).
+const UNITS: usize = 200;
+
 fn metrics(doc: &Doc<'_>, report: &mut Report) -> Metrics {
     let listen = doc.text("metrics.listen");
+    let units = doc.list("metrics.units");
+    if units.len() > UNITS {
+        let text = format!("has {} units; expected at most {UNITS}", units.len());
+        report.error(doc, "metrics.units", &[], text);
+    }
     let tls = if doc.is_set("metrics.tls") { tls(doc, listen.as_deref(), report) } else { None };
     Metrics {
         listen,
         system: doc.text("metrics.system").as_deref() != Some("off"),
+        units,
+        hardware: doc.flag("metrics.hardware"),
+        network_filesystems: doc.flag("metrics.network_filesystems"),
         max_series: doc.count("metrics.max_series"),
         max_worker_series: doc.count("metrics.max_worker_series"),
         textfile: doc.text("metrics.textfile"),

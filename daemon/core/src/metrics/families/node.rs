@@ -208,6 +208,10 @@ families! {
     NODE_EDAC_UNCORRECTABLE_ERRORS = counter("node_edac_uncorrectable_errors_total", "",
         "Total uncorrectable memory errors.",
         "/sys/devices/system/edac/mc").with(&["controller"]).on(Lane::Slow).otel("hw.errors");
+    NODE_SYSTEMD_UNIT_STATE = gauge("node_systemd_unit_state", "",
+        "Systemd unit.", "D-Bus, units of [metrics] units").with(&["name", "state", "type"]).on(Lane::Event);
+    NODE_SYSTEMD_SERVICE_RESTART = counter("node_systemd_service_restart_total", "",
+        "Service unit count of Restart triggers.", "D-Bus, units of [metrics] units").with(&["name"]).on(Lane::Event);
     NODE_MEMORY_NUMA_MEM_TOTAL = gauge("node_memory_numa_MemTotal", "bytes",
         "Memory information field MemTotal of a NUMA node, in bytes.",
         "/sys/devices/system/node").with(&["node"]).on(Lane::Slow);

@@ -107,7 +107,7 @@ pub fn shutdown() -> Answer<()> {
 }
 
 /// A card or a slice, if it is well enough to answer this call.
-pub fn device(name: &str, handle: nvmlDevice_t) -> Answer<(Card, Option<u64>)> {
+pub fn device(name: &str, handle: nvmlDevice_t) -> Answer<(Arc<Card>, Option<u64>)> {
     let (number, slice) = match place(handle)? {
         Place::Card(card) => (card, None),
         Place::Slice(card, slice) => (card, Some(slice)),
@@ -134,7 +134,7 @@ pub fn device(name: &str, handle: nvmlDevice_t) -> Answer<(Card, Option<u64>)> {
 }
 
 /// A card, for a call that slices do not answer.
-pub fn card(name: &str, handle: nvmlDevice_t) -> Answer<Card> {
+pub fn card(name: &str, handle: nvmlDevice_t) -> Answer<Arc<Card>> {
     match device(name, handle)? {
         (card, None) => Ok(card),
         (_, Some(_)) => Err(NOT_SUPPORTED),

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[derive(Debug, Default)]
 pub struct State {
     top: BTreeMap<String, String>,
-    /// Cards that can be seen, in the order of their indexes.
-    pub cards: Vec<Card>,
+    /// Cards that can be seen, in the order of their indexes. Shared: each call of the library holds one.
+    pub cards: Vec<Arc<Card>>,
 }
 
 /// One card.
@@ -78,7 +78,7 @@ impl State {
             }
         }
         cards.retain(|card| card.text("state") != Some("gone"));
-        Self { top, cards }
+        Self { top, cards: cards.into_iter().map(Arc::new).collect() }
     }
 }
 

@@ -4,7 +4,7 @@
 //! who sent it nor how many were lost: every unit is read again once a minute anyway.
 
 use super::pump::pump;
-use super::systemd1::{SERVICE, unit_path};
+use super::systemd1::{SERVICE, SystemdError, unit_path};
 use futures_util::StreamExt;
 use reeve_core::metrics::families::{NODE_SYSTEMD_SERVICE_RESTART, NODE_SYSTEMD_UNIT_STATE};
 use reeve_core::metrics::{Labels, Samples};
@@ -50,7 +50,7 @@ pub async fn follow_by(
     loop {
         let Err(error) = follow_once(bus(), &names, &mut say).await else { return };
         // What was true is not known any more.
-        if !say(Ok(Samples::new())) || !say(Err(format!("systemd cannot be asked: {error}"))) {
+        if !say(Ok(Samples::new())) || !say(Err(format!("units cannot be followed: {error}"))) {
             return;
         }
         tokio::time::sleep(RETRY).await;
@@ -62,7 +62,7 @@ async fn follow_once(
     bus: Builder<'_>,
     names: &[String],
     say: &mut (impl FnMut(Result<Samples, String>) -> bool + Send),
-) -> zbus::Result<()> {
+) -> Result<(), SystemdError> {
     let connection = bus.method_timeout(REPLY_WITHIN).build().await?;
     let changed = MessageStream::from(&connection).filter_map(|message| async move {
         let message = message.ok()?;
@@ -80,10 +80,14 @@ async fn follow_once(
         let mut due = Vec::new();
         // Cancel safety: neither a tick nor a path is taken by the branch that loses.
         tokio::select! {
-            _ = again.tick() => due.extend(paths.iter()),
+            _ = again.tick() => {
+                due.extend(paths.iter());
+                // Said again though nothing may have changed: it was seen now.
+                told = None;
+            }
             path = changed.recv() => {
                 let Some(path) = path else {
-                    return Err(zbus::Error::Failure("the bus has gone away".to_owned()));
+                    return Err(SystemdError::Lost("the bus has gone away".to_owned()));
                 };
                 due.extend(paths.get_key_value(&path));
                 while let Ok(path) = changed.try_recv() {
@@ -94,7 +98,15 @@ async fn follow_once(
             }
         }
         for (path, name) in due {
-            units.insert(name, read(&connection, path, name).await?);
+            match read(&connection, path, name).await.map_err(SystemdError::from) {
+                Ok(unit) => drop(units.insert(name, unit)),
+                // One that PID 1 does not want to speak of hides no other.
+                Err(SystemdError::Refused { text, .. }) => {
+                    tracing::debug!(unit = name, text, "systemd does not tell the state of a unit");
+                    units.remove(name);
+                }
+                Err(lost) => return Err(lost),
+            }
         }
         // Somebody else's signal may come before the first reading.
         if !units.is_empty() && told.as_ref() != Some(&units) {

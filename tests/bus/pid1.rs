@@ -131,7 +131,9 @@ async fn met_01_units_of_others_are_told_as_they_change_and_withdrawn_with_the_b
     let (says, mut heard) = mpsc::unbounded_channel();
     let address = bus.address.clone();
     let by = move || Builder::address(address.as_str());
-    tokio::spawn(follow_by(by, vec!["nginx.service".to_owned()], move |said| says.send(said).is_ok()));
+    tokio::spawn(follow_by(by, vec!["nginx.service".to_owned(), "odd.service".to_owned()], move |said| {
+        says.send(said).is_ok()
+    }));
 
     let label = |state: &str| Labels::new(&[("name", "nginx.service"), ("state", state), ("type", "notify")]);
     let first = heard.recv().await.unwrap().unwrap();
@@ -145,5 +147,5 @@ async fn met_01_units_of_others_are_told_as_they_change_and_withdrawn_with_the_b
     drop(bus);
     assert_eq!(told(&heard.recv().await.unwrap().unwrap()), None);
     let error = heard.recv().await.unwrap().unwrap_err();
-    assert!(error.starts_with("systemd cannot be asked: "), "{error}");
+    assert!(error.starts_with("units cannot be followed: "), "{error}");
 }

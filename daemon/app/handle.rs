@@ -1,5 +1,6 @@
 //! What the bus may ask of the loop: a channel of requests, the snapshot, and the stream of entries.
 
+use crate::bus::calls::Calls;
 use crate::export::Served;
 use reeve_core::config::Diagnostic;
 use reeve_core::metrics::Exposition;
@@ -91,6 +92,7 @@ pub struct Handle {
     events: broadcast::Sender<Arc<NodeEvent>>,
     exposition: watch::Receiver<Arc<Exposition>>,
     served: Arc<Served>,
+    calls: Arc<Calls>,
 }
 
 /// The loop has ended.
@@ -106,7 +108,7 @@ impl Handle {
         events: broadcast::Sender<Arc<NodeEvent>>,
     ) -> Self {
         let (_, exposition) = watch::channel(Arc::default());
-        Self { requests, snapshot, events, exposition, served: Arc::default() }
+        Self { requests, snapshot, events, exposition, served: Arc::default(), calls: Arc::default() }
     }
 
     /// With the samples that sources have brought.
@@ -123,6 +125,11 @@ impl Handle {
     /// What the metrics endpoint counts of itself.
     pub fn served(&self) -> &Served {
         &self.served
+    }
+
+    /// What the bus counts of its calls.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// The newest picture.

@@ -1,6 +1,7 @@
 //! One message in, one reply out: finds the object, the interface and the method, or says which of them is missing.
 
 use super::call;
+use super::calls::UNKNOWN;
 use super::error::Error;
 use super::names::{BUS_NAME, Object};
 use super::peer::{Admitted, Peer};
@@ -13,10 +14,12 @@ use zbus::message::Flags;
 /// Answers a method call.
 pub(super) async fn answer(peer: Arc<Peer>, message: Message, admitted: Option<Admitted>) {
     let header = message.header();
+    let mut method = UNKNOWN;
     let reply = match &admitted {
-        Some(_) => route(&peer, &message).await,
+        Some(_) => route(&peer, &message, &mut method).await,
         None => Err(Error::new("Busy", "too many calls of this caller are in work")),
     };
+    peer.context.handle.calls().answered(method, reply.as_ref().map_or_else(Error::kind, |_| "ok"));
     if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
         return;
     }
@@ -30,13 +33,17 @@ pub(super) async fn answer(peer: Arc<Peer>, message: Message, admitted: Option<A
     }
 }
 
-async fn route(peer: &Arc<Peer>, message: &Message) -> Result<Message, Error> {
+/// Sets `called` to the method's name as soon as that is known to be one.
+async fn route(peer: &Arc<Peer>, message: &Message, called: &mut &'static str) -> Result<Message, Error> {
     let header = message.header();
     let (Some(path), Some(member)) = (header.path(), header.member()) else {
         return Err(Error::unknown_method("the call names no object or method"));
     };
     let (path, member) = (path.as_str(), member.as_str());
     let interface = header.interface().map(|i| i.as_str());
+    if interface.is_none_or(standard::is_standard) {
+        *called = standard::method(member).unwrap_or(UNKNOWN);
+    }
     if interface.is_none_or(standard::is_standard)
         && let Some(reply) = standard::call(peer, message, path, interface, member)?
     {
@@ -59,6 +66,7 @@ async fn route(peer: &Arc<Peer>, message: &Message) -> Result<Message, Error> {
             .find_map(|i| i.method(member).map(|m| (i, m)))
             .ok_or_else(unknown)?,
     };
+    *called = method.name;
     call::run(peer, message, &object, interface, method).await
 }
 

@@ -45,6 +45,11 @@ impl Error {
         Self { name, text: text.into() }
     }
 
+    /// The last part of its name.
+    pub fn kind(&self) -> &'static str {
+        self.name.rsplit('.').next().unwrap_or(self.name)
+    }
+
     /// What was passed makes no sense.
     pub fn argument(text: impl Into<String>) -> Self {
         Self::new("InvalidArgument", text)

@@ -18,6 +18,7 @@ pub mod audit;
 pub mod auth;
 mod call;
 pub mod caller;
+pub mod calls;
 mod dispatch;
 pub mod error;
 mod hold;

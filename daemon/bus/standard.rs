@@ -22,6 +22,12 @@ pub(super) fn is_standard(interface: &str) -> bool {
     interface.starts_with("org.freedesktop.DBus.")
 }
 
+/// The name of a method of theirs.
+pub(super) fn method(member: &str) -> Option<&'static str> {
+    const ALL: [&str; 7] = ["Ping", "GetMachineId", "Introspect", "Get", "GetAll", "Set", "GetManagedObjects"];
+    ALL.into_iter().find(|name| *name == member)
+}
+
 /// Answers a call of a standard interface; `None` when it is none of theirs and no interface was named.
 pub(super) fn call(
     peer: &Peer,

@@ -65,6 +65,7 @@ impl View {
             ("supervisor", supervisor::samples(&picture, now)),
             ("process", process_samples()),
             ("endpoint", self.handle.served().samples()),
+            ("bus", self.handle.calls().samples()),
         ];
         make(&known.page(&beside, now.mono, wanted))
     }

@@ -513,6 +513,13 @@ async fn met_18_metrics_are_read() {
     let reply = client.call(ROOT, "Metrics", "GetMetrics", &(vec!["process"], none())).await.unwrap();
     let rows: Rows = reply.body().deserialize().unwrap();
     assert!(rows.iter().any(|(name, ..)| name == "process_open_fds"), "{rows:?}");
+    let unknown = client.call(ROOT, "Manager", "Nope", &()).await.unwrap_err();
+    assert_eq!(unknown.name, "org.freedesktop.DBus.Error.UnknownMethod");
+    client.call(ROOT, "Audit", "Verify", &(none(),)).await.unwrap_err();
+    let reply = client.call(ROOT, "Metrics", "GetMetrics", &(vec!["reeve_dbus_calls_total"], none())).await.unwrap();
+    let rows: Rows = reply.body().deserialize().unwrap();
+    let rows: Vec<_> = rows.iter().map(|(_, l, count)| (l["method"].as_str(), l["outcome"].as_str(), *count)).collect();
+    assert_eq!(rows, [("GetMetrics", "ok", 2.0), ("Verify", "AuditBroken", 1.0), ("unknown", "UnknownMethod", 1.0)]);
     let many = vec!["x"; 65];
     let refused = client.call(ROOT, "Metrics", "GetMetrics", &(many, none())).await.unwrap_err();
     assert_eq!(refused.name, "org.reeve.Error.InvalidArgument");

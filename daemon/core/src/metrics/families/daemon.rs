@@ -16,6 +16,7 @@ pub(super) static TABLE: &[&Family] = &[
     &SERIES_DROPPED,
     &SCRAPES,
     &SCRAPE_DURATION,
+    &DBUS_CALLS,
     &WATCHDOG_PINGS,
     &CONFIG_RELOAD_SUCCESS,
     &CONFIG_RELOAD_TIME,
@@ -114,6 +115,16 @@ pub static SCRAPE_DURATION: Family = Family::gauge(
     "the metrics endpoint",
 )
 .of(Kind::Histogram)
+.on(Lane::Event);
+/// Calls of our methods and of the standard ones.
+pub static DBUS_CALLS: Family = Family::counter(
+    "reeve_dbus_calls_total",
+    "",
+    "D-Bus calls answered by method and outcome, which is ok or the last part of the error's name; a method that does \
+     not exist is unknown.",
+    "the bus server",
+)
+.with(&["method", "outcome"])
 .on(Lane::Event);
 /// Bounds of [`SCRAPE_DURATION`].
 pub static SCRAPE_DURATION_BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];

@@ -113,7 +113,7 @@ impl Engine {
         let same = unit.fingerprint.as_ref() == Some(&rendered.fingerprint) && !stuck && !changed;
         let another = unit.invocation() != unit.run.map(|run| run.id);
         let life = unit.life();
-        let next = Next::of(&rendered, &spec.limits);
+        let next = Box::new(Next::of(&rendered, &spec.limits));
         if unit.loaded && same && (life == Life::Live || (*resumed && another && life == Life::Ended)) {
             // The dead-man timer was quicker, or this start was carried out before the bus went.
             unit.next = Some(next);

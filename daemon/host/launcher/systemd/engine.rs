@@ -81,7 +81,8 @@ pub(super) struct Engine {
     pub(super) teams: BTreeMap<String, TeamLimits>,
     first: Option<Systemd>,
     pub(super) signals: Option<UnboundedReceiver<SystemdEvent>>,
-    pub(super) units: BTreeMap<ReplicaId, Unit>,
+    /// Boxed: a tree that grows in order stays half empty.
+    pub(super) units: BTreeMap<ReplicaId, Box<Unit>>,
     pub(super) work: FuturesUnordered<Work>,
     pub(super) turns: Turns,
     /// Counts signals.

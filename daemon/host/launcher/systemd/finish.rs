@@ -88,7 +88,7 @@ impl Engine {
                 // What was asked after it concerns a new life under the same name.
                 if let Some(unit) = unit.filter(|unit| !unit.queue.is_empty()) {
                     let queue = unit.queue;
-                    self.units.insert(replica.clone(), Unit { queue, ..Unit::default() });
+                    self.units.insert(replica.clone(), Box::new(Unit { queue, ..Unit::default() }));
                 }
                 return;
             }

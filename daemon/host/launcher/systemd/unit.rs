@@ -85,7 +85,7 @@ pub(super) struct Unit {
     /// Network properties as the definition has them, where they are known and close something.
     pub network: Option<Vec<Property>>,
     /// What the start under way makes of these three.
-    pub next: Option<Next>,
+    pub next: Option<Box<Next>>,
     /// Off the network.
     pub cut: bool,
     /// Absolute path of its cgroup.

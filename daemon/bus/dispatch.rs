@@ -43,11 +43,9 @@ async fn route(peer: &Arc<Peer>, message: &Message, called: &mut &'static str) -
     let interface = header.interface().map(|i| i.as_str());
     if interface.is_none_or(standard::is_standard) {
         *called = standard::method(member).unwrap_or(UNKNOWN);
-    }
-    if interface.is_none_or(standard::is_standard)
-        && let Some(reply) = standard::call(peer, message, path, interface, member)?
-    {
-        return Ok(reply);
+        if let Some(reply) = standard::call(peer, message, path, interface, member)? {
+            return Ok(reply);
+        }
     }
     let object = Object::parse(path)
         .filter(|o| o.exists(&peer.context.handle.snapshot()))

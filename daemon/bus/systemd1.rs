@@ -123,7 +123,7 @@ pub type Result<T> = std::result::Result<T, SystemdError>;
 /// A connection to PID 1. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Systemd {
-    connection: Connection,
+    pub(super) connection: Connection,
     manager: ManagerProxy<'static>,
     turns: Arc<Semaphore>,
 }

@@ -4,7 +4,7 @@
 //! who sent it nor how many were lost: every unit is read again once a minute anyway.
 
 use super::pump::pump;
-use super::systemd1::{SERVICE, SystemdError, unit_path};
+use super::systemd1::{SERVICE, Systemd, SystemdError, unit_path};
 use futures_util::StreamExt;
 use reeve_core::metrics::families::{NODE_SYSTEMD_SERVICE_RESTART, NODE_SYSTEMD_UNIT_STATE};
 use reeve_core::metrics::{Labels, Samples};
@@ -21,8 +21,6 @@ const STATES: [&str; 5] = ["activating", "active", "deactivating", "failed", "in
 const AGAIN: Duration = Duration::from_secs(60);
 /// Between two tries to reach PID 1.
 const RETRY: Duration = Duration::from_secs(5);
-/// PID 1 may stand still for seconds; longer than this it is gone.
-const REPLY_WITHIN: Duration = Duration::from_secs(60);
 
 /// One unit at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,15 +61,17 @@ async fn follow_once(
     names: &[String],
     say: &mut (impl FnMut(Result<Samples, String>) -> bool + Send),
 ) -> Result<(), SystemdError> {
-    let connection = bus.method_timeout(REPLY_WITHIN).build().await?;
-    let changed = MessageStream::from(&connection).filter_map(|message| async move {
+    let systemd = Systemd::connect_by(bus).await?;
+    let connection = &systemd.connection;
+    let changed = MessageStream::from(connection).filter_map(|message| async move {
         let message = message.ok()?;
         let signal = message.message_type() == Type::Signal;
         signal.then(|| message.header().path().map(ToString::to_string)).flatten()
     });
     let mut changed = pump(Box::pin(changed));
     let paths: BTreeMap<String, &str> = names.iter().map(|name| (unit_path(name), name.as_str())).collect();
-    listen(&connection, paths.keys()).await?;
+    listen(connection, paths.keys()).await?;
+    systemd.resubscribe().await?;
     let mut again = interval(AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut units: BTreeMap<&str, Unit> = BTreeMap::new();
@@ -98,7 +98,7 @@ async fn follow_once(
             }
         }
         for (path, name) in due {
-            match read(&connection, path, name).await.map_err(SystemdError::from) {
+            match read(connection, path, name).await.map_err(SystemdError::from) {
                 Ok(unit) => drop(units.insert(name, unit)),
                 // One that PID 1 does not want to speak of hides no other.
                 Err(SystemdError::Refused { text, .. }) => {
@@ -130,8 +130,6 @@ async fn listen(connection: &Connection, paths: impl Iterator<Item = &String>) -
             .build()?;
         bus.add_match_rule(rule).await?;
     }
-    let manager = Some("org.freedesktop.systemd1.Manager");
-    connection.call_method(Some(SERVICE), "/org/freedesktop/systemd1", manager, "Subscribe", &()).await?;
     Ok(())
 }
 

@@ -228,12 +228,10 @@ def bars(rows, rates, per15):
         bar("p50 against " + name, ratio(get("reeved", "p50"), get(name, "p50")), 0.8)
     default = "node_exporter, all by default"
     bar("CPU per scrape against " + default, ratio(ours, get(default, "cpu")), 0.1)
-    more = get("reeved", "cpu", 500)
-    if more is not None:
-        # The machine is slower or faster by then; the reader, which never looks at a process, tells by how much.
-        drift = get("bare reader", "cpu", 500) / get("bare reader", "cpu")
-        bar("CPU per scrape, difference with 500 more processes, less the bare reader's", abs(more / ours / drift - 1) * 100,
-            10, "%")
+    # The machine is slower or faster by then; the reader, which never looks at a process, tells by how much.
+    drift = ratio(get("bare reader", "cpu", 500), get("bare reader", "cpu"))
+    more = ratio(ratio(get("reeved", "cpu", 500), ours), drift)
+    bar("CPU per scrape, difference with 500 more processes, less the bare reader's", more and abs(more - 1) * 100, 10, "%")
     bar("background sampling", rates["reeved"], 0.5, "ms/s")
     if default in per15:
         bar("sampling and a scrape every 15 s against " + default, ratio(per15["reeved"], per15[default]), 1.0)

@@ -1,7 +1,7 @@
 //! On a real bus, with a played polkit: name, credentials, interaction, polkit gone, bus gone and back.
 
 use crate::fake::*;
-use crate::real::{Bus, bus_or_skip};
+use crate::real::{Bus, NAME, bus_or_skip};
 use reeve::bus::server::StartError;
 use reeve::bus::{Address, Server};
 use std::collections::HashMap;
@@ -10,8 +10,6 @@ use zbus::connection::Builder;
 use zbus::message::Flags;
 use zbus::{Connection, OwnedVariant};
 use zbus_polkit::policykit1::AuthorizationResult;
-
-const NAME: &str = "org.reeve.Node1";
 
 /// What was asked of the played polkit: subject's name, action, details, interactive.
 type Questions = Arc<Mutex<Vec<(String, String, HashMap<String, String>, bool)>>>;

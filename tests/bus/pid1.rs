@@ -37,9 +37,9 @@ impl Manager {
     ) -> zbus::Result<()>;
 }
 
-async fn pid1(bus: &Bus) -> Connection {
+fn pid1(bus: &Bus) -> Builder<'_> {
     let builder = Builder::address(bus.address.as_str()).serve_at("/org/freedesktop/systemd1", Manager);
-    builder.name("org.freedesktop.systemd1").build().await.unwrap()
+    builder.name("org.freedesktop.systemd1")
 }
 
 /// On a host that is just coming up, or where many units fail.
@@ -47,7 +47,7 @@ async fn pid1(bus: &Bus) -> Connection {
 async fn much_said_while_we_subscribe_holds_up_nothing_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let bus = bus_or_skip!(folder.path());
-    let _pid1 = pid1(&bus).await;
+    let _pid1 = pid1(&bus).build().await.unwrap();
     let systemd = Systemd::connect_by(Builder::address(bus.address.as_str())).await.unwrap();
     let subscribed = tokio::time::timeout(Duration::from_secs(30), systemd.subscribe()).await;
     let mut events = subscribed.expect("the connection stands still").unwrap();
@@ -101,14 +101,6 @@ async fn change(pid1: &Connection, now: &Mutex<(&'static str, u32)>, to: (&'stat
     pid1.send(&signal).await.unwrap();
 }
 
-async fn played(bus: &Bus, nginx: &Arc<Mutex<(&'static str, u32)>>) -> Connection {
-    let builder = Builder::address(bus.address.as_str())
-        .serve_at("/org/freedesktop/systemd1", Manager)
-        .serve_at(NGINX, Unit(nginx.clone()))
-        .serve_at(NGINX, Service(nginx.clone()));
-    builder.name("org.freedesktop.systemd1").build().await.unwrap()
-}
-
 /// What is told of nginx.service: its state, and its restarts.
 fn told(samples: &Samples) -> Option<(Labels, f64)> {
     let number = |value: &Value| match value {
@@ -127,7 +119,8 @@ async fn met_01_units_of_others_are_told_as_they_change_and_withdrawn_with_the_b
     let folder = tempfile::tempdir().unwrap();
     let bus = bus_or_skip!(folder.path());
     let nginx = Arc::new(Mutex::new(("active", 0)));
-    let pid1 = played(&bus, &nginx).await;
+    let units = pid1(&bus).serve_at(NGINX, Unit(nginx.clone())).serve_at(NGINX, Service(nginx.clone()));
+    let pid1 = units.build().await.unwrap();
     let (says, mut heard) = mpsc::unbounded_channel();
     let address = bus.address.clone();
     let by = move || Builder::address(address.as_str());

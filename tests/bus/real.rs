@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use zbus::connection::Builder;
 
-const NAME: &str = "org.reeve.Node1";
+pub const NAME: &str = "org.reeve.Node1";
 
 /// A bus of our own, which lets everybody do everything.
 pub struct Bus {

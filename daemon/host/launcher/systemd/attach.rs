@@ -166,11 +166,11 @@ impl Engine {
             }
         };
         let found: BTreeSet<ReplicaId> = listed.iter().map(|(r, _)| r.clone()).collect();
-        let gone = |replica: &ReplicaId, unit: &Unit| {
+        let not_found = self.units.iter().filter(|(replica, unit)| {
             let heard_of = unit.heard > since;
-            (!heard_of && !unit.starting && !found.contains(replica)).then(|| replica.clone())
-        };
-        let gone: Vec<ReplicaId> = self.units.iter().filter_map(|(replica, unit)| gone(replica, unit)).collect();
+            !heard_of && !unit.starting && !found.contains(*replica)
+        });
+        let gone: Vec<ReplicaId> = not_found.map(|(replica, _)| replica.clone()).collect();
         let vanished: Vec<_> = gone.iter().filter_map(|replica| self.vanish(replica)).collect();
         let mut questions = Vec::new();
         for (replica, state) in listed {

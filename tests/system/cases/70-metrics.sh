@@ -33,6 +33,63 @@ test_met_18_endpoint_on_loopback_in_both_formats() {
     assert_rc 0 reevectl --json metrics 'node_load*'
 }
 
+closed() { ! curl -s -o /dev/null --max-time 5 "$ENDPOINT/healthz"; }
+test_met_18_systemd_opens_the_endpoint() {
+    trap "systemctl stop reeved-metrics.socket; no_drop_ins" EXIT
+    local first listeners
+    systemctl stop reeved.service
+    wait_for "nobody listens" closed
+    systemctl start reeved-metrics.socket
+    # The question itself starts the daemon, and is answered, not refused.
+    assert_eq 200 "$(curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$ENDPOINT/healthz")"
+    wait_for "reeved is up" reeved_up
+    listeners=$(ss -Hltnp 'sport = :9723')
+    assert_eq 1 "$(wc -l <<<"$listeners")" "one socket, PID 1's"
+    assert_contains '"systemd",pid=1,' "$listeners"
+    first=$(reeved_pid)
+    assert_contains "pid=$first," "$listeners"
+    # It stays open over a restart: whoever asks meanwhile waits.
+    systemctl --no-block restart reeved.service
+    assert_eq 200 "$(curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$ENDPOINT/healthz")"
+    wait_for "it is another" eval "reeved_up && [[ \$(reeved_pid) != $first ]]"
+}
+
+certificate() { # NAME: a CA of its own if it ends in ca, else signed by the one called ca
+    local key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -subj "/CN=$1")
+    if [[ $1 == *ca ]]; then
+        openssl req -x509 "${key[@]}" -days 2 -out "$1.crt"
+    else
+        openssl req "${key[@]}" | openssl x509 -req -days 2 -CA ca.crt -CAkey ca.key -CAcreateserial -out "$1.crt" \
+            -extfile <(echo "subjectAltName=DNS:localhost")
+    fi
+}
+test_sec_06_the_endpoint_with_certificates_from_credentials() {
+    command -v openssl >/dev/null || skip "no openssl here"
+    local at
+    at=$(mktemp -d)
+    # shellcheck disable=SC2064 # the folder is known now
+    trap "rm -rf $at $REEVE_ETC/reeve.toml.d/tls.toml; no_drop_ins" EXIT
+    cd "$at" || return
+    certificate ca
+    certificate server
+    certificate prometheus
+    certificate other-ca
+    install -d "$REEVE_ETC/reeve.toml.d"
+    printf '[metrics.tls]\ncertificate = "metrics.crt"\nkey = "metrics.key"\nclient_ca = "metrics.ca"\n' \
+        >"$REEVE_ETC/reeve.toml.d/tls.toml"
+    drop_in tls <<UNIT
+[Service]
+LoadCredential=metrics.crt:$at/server.crt
+LoadCredential=metrics.key:$at/server.key
+LoadCredential=metrics.ca:$at/ca.crt
+UNIT
+    local ask=(curl -s -o /dev/null -w '%{http_code}' --max-time 30 --cacert ca.crt https://localhost:9723/healthz)
+    wait_for "it answers whom it knows" equals 200 "${ask[@]}" --cert prometheus.crt --key prometheus.key
+    assert_eq 000 "$("${ask[@]}" || true)" "no certificate"
+    assert_eq 000 "$("${ask[@]}" --cert other-ca.crt --key other-ca.key || true)" "somebody else's"
+    closed || fail "answers without TLS"
+}
+
 test_met_02_a_workers_figures_are_the_kernels() {
     worker meter <<'TOML'
 [worker]

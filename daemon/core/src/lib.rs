@@ -9,9 +9,11 @@
 pub mod config;
 mod desired;
 pub mod effect;
+pub mod election;
 mod engine;
 pub mod event;
 pub mod exit;
+pub mod fleet;
 pub mod glob;
 pub mod gpu;
 pub mod ids;

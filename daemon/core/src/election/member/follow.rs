@@ -1,0 +1,83 @@
+//! Following a leader.
+
+use super::{Cause, Effect, Member, Message, Plant, State, Told};
+use crate::election::ids::{NodeName, Term, Ver};
+use crate::election::message::Sender;
+use crate::fleet::Document;
+use crate::time::Mono;
+
+impl Member {
+    pub(super) fn follow(
+        &mut self,
+        from: Sender,
+        term: Term,
+        document: Option<Document>,
+        commit: Ver,
+        sent: Mono,
+        now: Mono,
+    ) {
+        if term < self.ballot.term {
+            // Its time is over, and so it learns.
+            let (term, ver) = (self.ballot.term, self.ballot.document.ver);
+            return self.send(&from.node, Message::BeatReply { term, ver, sent });
+        }
+        if term > self.ballot.term {
+            self.enter_term(term, &format!("{} leads in term {term}", from.node));
+        }
+        if matches!(self.state, State::Leader(_)) {
+            // Cannot be, unless a voter has voted twice: nobody gives way, and the laws of the simulation cry out.
+            return;
+        }
+        self.step_down("another leads");
+        if self.leader.as_ref() != Some(&from.node) {
+            self.out.push(Effect::Told(Told::Follows { term, leader: from.node.clone() }));
+        }
+        self.leader = Some(from.node.clone());
+        self.heard = Some(now);
+        self.wait_for_leader(now);
+        if let Some(document) = document
+            && document.ver > self.ballot.document.ver
+        {
+            self.ballot.document = document;
+            self.dirty = true;
+            self.take_place();
+            if matches!(self.state, State::Silent(_)) {
+                return;
+            }
+        }
+        self.learn_commit(commit);
+        let ver = self.ballot.document.ver;
+        self.send(&from.node, Message::BeatReply { term, ver, sent });
+    }
+
+    /// Up to what this node has, and only if what it has is of this leader: a version of an older term may lie beside
+    /// the line that was committed.
+    fn learn_commit(&mut self, commit: Ver) {
+        let own = self.ballot.document.ver;
+        if own.term != self.ballot.term && !self.planted(Plant::CommitsForeignLine) {
+            return;
+        }
+        let commit = commit.min(own);
+        if commit > self.commit {
+            self.commit = commit;
+            self.out.push(Effect::Committed(commit));
+        }
+    }
+
+    /// The leader's connection is gone, says a broker. It may be wrong: stickiness stays as it is, only the wait after
+    /// it is short.
+    pub(super) fn hasten(&mut self, node: &NodeName) {
+        if self.leader.as_ref() != Some(node) || self.gone {
+            return;
+        }
+        let Some(heard) = self.heard else { return };
+        self.gone = true;
+        let soon = heard + self.timing.election_min + self.place_in_line();
+        self.stands_at = self.stands_at.min(soon);
+    }
+
+    /// Why it would stand now.
+    pub(super) fn cause(&self) -> Cause {
+        if self.gone { Cause::Gone } else { Cause::Silence }
+    }
+}

@@ -89,6 +89,9 @@ pub struct Unit {
     journal: Vec<(RunId, ExitInfo)>,
     /// The run the launcher of this daemon spoke of last.
     last_told: Option<RunId>,
+    /// When the launcher of a daemon comes to the start it was asked for last: those of one unit come one after the
+    /// other.
+    launch_at: Option<(u32, Mono)>,
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]

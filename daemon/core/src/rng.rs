@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A small deterministic generator.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rng(u64);
 
 impl Rng {

@@ -32,7 +32,12 @@ impl World {
                     0 => s(100 + self.rng.below(100)),
                     _ => self.delay(),
                 };
-                let epoch = self.epoch;
+                let (epoch, now) = (self.epoch, self.now);
+                let unit = self.unit(&id);
+                let before = unit.launch_at.filter(|(of, _)| *of == epoch).map_or(now, |(_, at)| at);
+                let at = before.max(now + span);
+                unit.launch_at = Some((epoch, at));
+                let span = at.since(now);
                 self.later(span, Todo::Launch(epoch, id, token, spec));
             }
             Effect::Signal { run, signal, .. } => self.signal(run, signal),

@@ -5,7 +5,7 @@ use crate::fleet::Document;
 use serde::{Deserialize, Serialize};
 
 /// The voter file. Losing it, or going back to an older one, breaks promises: see [`Seat`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ballot {
     /// The fleet it is for: another's votes are not ours.
     pub fleet: String,

@@ -5,7 +5,7 @@ use crate::fleet::Document;
 use crate::time::Mono;
 
 /// Who says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sender {
     /// Node.
     pub node: NodeName,
@@ -16,7 +16,7 @@ pub struct Sender {
 }
 
 /// What is said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message {
     /// Would you vote for me in this term? Changes nothing at the receiver (Raft dissertation §9.6).
     PreVote {

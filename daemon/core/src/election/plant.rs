@@ -2,7 +2,7 @@
 //! plant one, and only the simulation asks for that feature.
 
 /// One defect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Plant {
     /// The reply to a vote leaves, and nothing is written.
     VoteNotWritten,

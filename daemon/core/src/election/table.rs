@@ -1,7 +1,7 @@
 //! Which role does what on which event: total, without a wildcard.
 
 /// Where a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// No voter, as far as its document tells.
     Observer,
@@ -36,7 +36,7 @@ impl Role {
 }
 
 /// What can happen to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "named as the messages and events are")]
 pub enum Kind {
     PreVote,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Times of the election. See [`Timing::check`] for what must hold between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// From one beat of the leader to the next.
     pub beat: Duration,

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// A launcher that has not answered after this long never will.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(120);
+/// So much more for each other start that is under way: a slow host needs minutes for hundreds.
+const LAUNCH_EACH: Duration = Duration::from_secs(1);
 /// Over the launcher's own grace, before we insist.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 /// Between two SIGKILLs.
@@ -258,13 +260,23 @@ impl Core {
         }
     }
 
+    /// The launcher owes an answer: it has more time when many others wait with this one.
+    fn launch_overdue(&mut self, id: &ReplicaId) {
+        let waits = |state: State| matches!(state, State::Launching | State::Aborting);
+        let others = self.replicas.iter().filter(|(other, r)| *other != id && waits(r.state)).count();
+        let limit = LAUNCH_LIMIT + LAUNCH_EACH * u32::try_from(others).unwrap_or(u32::MAX);
+        let due = self.replicas.get(id).and_then(|r| r.live.as_ref()).map(|live| live.started.mono + limit);
+        match due.filter(|due| *due > self.now.mono) {
+            Some(due) => self.timers.set(id, Timer::State, due),
+            None => self.fail_launch(id, "the launcher did not answer in time"),
+        }
+    }
+
     /// The state a replica is in has lasted too long.
     pub(super) fn state_deadline(&mut self, id: &ReplicaId) {
         match self.replicas.get(id).map(|r| r.state) {
             Some(State::Starting) => self.ready_overdue(id),
-            Some(State::Launching | State::Aborting) => {
-                self.fail_launch(id, "the launcher did not answer in time");
-            }
+            Some(State::Launching | State::Aborting) => self.launch_overdue(id),
             Some(State::Draining | State::Saving) => {
                 self.notice(Kind::DrainTimeout, id, "the drain timeout is over");
                 self.transition(id, Input::Deadline, "the drain timeout is over");

@@ -3,7 +3,7 @@
 use super::Core;
 use crate::effect::Effect;
 use crate::exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
-use crate::ids::{ReplicaId, RunId};
+use crate::ids::{ReplicaId, RunId, StartToken};
 use crate::notice::Kind;
 use crate::persist::RunEntry;
 use crate::plan::On;
@@ -192,13 +192,15 @@ impl Core {
     }
 
     /// After which delay PID 1 would restart this run's unit. What an adopted run was launched with is known only while
-    /// its definition has not changed.
+    /// its definition has not changed, and not at all when it stood in the way of a start of ours.
     fn dead_man(&self, id: &ReplicaId, live: &Live) -> Duration {
         let shortest = Duration::from_secs(1);
         let longest = Duration::from_secs(3600);
         match (&live.spec, self.desired.workers.get(&id.worker)) {
             (Some(spec), _) => spec.unsupervised_after.unwrap_or(longest),
-            (None, Some(w)) if live.digest == *w.digest => w.def.restart.unsupervised_after.unwrap_or(longest),
+            (None, Some(w)) if live.token == StartToken(0) && live.digest == *w.digest => {
+                w.def.restart.unsupervised_after.unwrap_or(longest)
+            }
             (None, _) => shortest,
         }
     }

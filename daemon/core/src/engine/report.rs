@@ -43,7 +43,7 @@ impl Core {
     fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
         self.seen.insert(id.clone());
         if !self.expects(id, token) {
-            return self.came_too_late(id, run, cgroup);
+            return self.came_too_late(id, run, pid, cgroup);
         }
         let now = self.now;
         let Some(live) = self.replicas.get_mut(id).and_then(|r| r.live.as_mut()) else {
@@ -64,12 +64,17 @@ impl Core {
         }
     }
 
-    /// The attempt was given up. Nobody will ever ask for this run again, so it must not live; until it is gone nothing
-    /// else starts.
-    fn came_too_late(&mut self, id: &ReplicaId, run: RunId, cgroup: Option<String>) {
+    /// The attempt was given up. If another is under way, the launcher has it next and will find this run: it takes it for
+    /// what is wanted, or ends it first. Else nobody will ever ask for this run again, so it must not live; until it is
+    /// gone nothing else starts.
+    fn came_too_late(&mut self, id: &ReplicaId, run: RunId, pid: u32, cgroup: Option<String>) {
         let now = self.now;
         let replica = self.replicas.entry(id.clone()).or_insert_with(|| Box::new(Replica::new(id.clone(), now)));
         if replica.run() == Some(run) {
+            return;
+        }
+        if matches!(replica.state, State::Launching | State::Aborting) {
+            replica.meanwhile = Some((run, Some(pid), cgroup));
             return;
         }
         replica.strays.insert(run);
@@ -141,6 +146,8 @@ impl Core {
         };
         if let Some((run, pid, cgroup)) = meanwhile {
             live.adopted = true;
+            // Somebody else's: nobody knows what it was launched with.
+            live.spec = None;
             let token = live.token;
             return self.started(id, token, run, pid.unwrap_or(0), cgroup);
         }

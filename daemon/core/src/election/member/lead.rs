@@ -8,7 +8,7 @@ use crate::time::Mono;
 use std::collections::BTreeMap;
 
 /// What a leader knows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Reign {
     pub(super) term: Term,
     pub(super) next_beat: Mono,
@@ -20,7 +20,7 @@ pub(super) struct Reign {
 }
 
 /// What a leader knows of another voter.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Peer {
     /// What it has on its disk.
     ver: Option<Ver>,
@@ -28,6 +28,16 @@ struct Peer {
     acked: Option<Mono>,
     /// Start of its daemon.
     boot: Boot,
+}
+
+#[cfg(feature = "plants")]
+impl Reign {
+    /// As [`Member::without_time`].
+    pub(super) fn without_time(&mut self) {
+        self.next_beat = Mono::default();
+        self.answered = Mono::default();
+        self.peers.values_mut().for_each(|peer| peer.acked = None);
+    }
 }
 
 /// How often a removed voter is told.

@@ -6,6 +6,8 @@
 
 mod follow;
 mod lead;
+#[cfg(feature = "plants")]
+mod model;
 mod types;
 mod votes;
 
@@ -22,11 +24,11 @@ use crate::fleet::Bound;
 use crate::rng::Rng;
 use crate::time::Mono;
 use lead::Reign;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// An election this node takes part in as one to be elected.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Round {
     nonce: u64,
     granted: BTreeMap<NodeName, Bound>,
@@ -37,7 +39,7 @@ struct Round {
     own: Mark,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     Observer,
     Silent(String),
@@ -48,7 +50,7 @@ enum State {
 }
 
 /// A member of the election.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Member {
     timing: Timing,
     priority: BTreeMap<NodeName, u32>,
@@ -71,8 +73,8 @@ pub struct Member {
     out: Vec<Effect>,
     ignored: BTreeMap<(Role, Kind), u64>,
     forgotten: u64,
-    /// Always `None` but in the simulation's own builds.
-    plant: Option<Plant>,
+    /// Always empty but in the simulation's own builds.
+    plants: BTreeSet<Plant>,
 }
 
 impl Member {
@@ -105,7 +107,7 @@ impl Member {
             out: Vec::new(),
             ignored: BTreeMap::new(),
             forgotten: 0,
-            plant: None,
+            plants: BTreeSet::new(),
         };
         member.take_place();
         member.wait_for_leader(now);
@@ -116,7 +118,7 @@ impl Member {
     /// Plants a defect, as if the code were wrong.
     #[cfg(feature = "plants")]
     pub fn plant(&mut self, plant: Plant) {
-        self.plant = Some(plant);
+        self.plants.insert(plant);
         if plant == Plant::NoBootGrace {
             self.heard = None;
         }
@@ -252,7 +254,7 @@ impl Member {
     // What the parts share.
 
     fn planted(&self, plant: Plant) -> bool {
-        cfg!(feature = "plants") && self.plant == Some(plant)
+        cfg!(feature = "plants") && self.plants.contains(&plant)
     }
 
     fn is_voter(&self) -> bool {

@@ -43,7 +43,7 @@ impl Event {
 }
 
 /// What a member wants done, in this order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Write the voter file, and its folder, through to the disk: a barrier.
     Write(Mark, Ballot),
@@ -56,7 +56,7 @@ pub enum Effect {
 }
 
 /// What an operator wants to know of an election.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Told {
     /// This node stands.
     Stands {
@@ -93,7 +93,7 @@ pub enum Told {
 }
 
 /// Why a node stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// There is no other voter.
     Alone,

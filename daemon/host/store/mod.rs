@@ -4,6 +4,7 @@
 //! /var/lib/reeve/            0700
 //!   lock                     flock: one reeved per folder
 //!   node.json, .prev         what operators have decided (replaced whole)
+//!   voter.json, .seat         what this node has promised in elections (replaced whole; see [`voter`])
 //!   runs/<worker>-<n>.log    one line per entry: crc32, space, JSON
 //!   *.damaged                a file that could not be read in full, set aside for people
 //! ```
@@ -18,7 +19,9 @@ mod line;
 mod log;
 mod node;
 mod sync;
+pub mod voter;
 mod waiting;
+mod whole;
 
 pub use disk::{Disk, RealDisk};
 pub use sync::{SyncDone, SyncJob};

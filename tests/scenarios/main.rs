@@ -20,6 +20,19 @@
 //! | `do COMMAND…` | as typed after `reevectl` |
 //! | `plan`, `status` | pictures |
 //! | `metrics FAMILY…` | series that the supervisor tells; `*` stands for any text |
+//!
+//! In `fleet/`, on voters whose messages and writes take a millisecond each:
+//!
+//! | line | does |
+//! |---|---|
+//! | `fleet NODE…`, `also NODE…` | the voters as configured; nodes that are none |
+//! | `up NODE…`, `kill NODE…` | processes |
+//! | `lose-file NODE`, `old-file NODE`, `disk NODE full\|well` | its voter file goes, or is the one of the start before the last |
+//! | `cut A B`, `deafen NODE`, `heal` | no message either way; none to it; all pass |
+//! | `gone NODE` | a broker tells all that its connection is gone |
+//! | `tick SPAN` | time passes |
+//! | `write NODE`, `add NODE VOTER`, `remove NODE VOTER`, `hand-over NODE [TO]` | what a leader is asked |
+//! | `show` | how each sees the fleet |
 
 #![expect(
     clippy::unwrap_used,
@@ -28,6 +41,7 @@
     reason = "tests read their scripts from disk"
 )]
 
+mod fleet;
 mod stage;
 mod words;
 
@@ -39,8 +53,7 @@ fn folder() -> PathBuf {
 }
 
 /// One step: its line, what stands below it, and what came of it.
-fn play(text: &str) -> String {
-    let mut stage = stage::Stage::default();
+fn play(text: &str, mut perform: impl FnMut(&str, &str) -> Result<String, String>) -> String {
     let mut out = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -69,7 +82,7 @@ fn play(text: &str) -> String {
             }
         }
         out.push_str(&body);
-        let said = words::perform(&mut stage, line, &body).unwrap_or_else(|why| panic!("{line}: {why}"));
+        let said = perform(line, &body).unwrap_or_else(|why| panic!("{line}: {why}"));
         if !said.is_empty() || had_rule {
             out.push_str("----\n");
             out.push_str(&said);
@@ -84,8 +97,23 @@ fn play(text: &str) -> String {
 
 #[test]
 fn transcripts() {
+    check(&folder(), |script| {
+        let mut stage = stage::Stage::default();
+        play(script, |line, body| words::perform(&mut stage, line, body))
+    });
+}
+
+#[test]
+fn rec_02_transcripts_of_fleets() {
+    check(&folder().join("fleet"), |script| {
+        let mut fleet = fleet::Fleet::default();
+        play(script, |line, _| fleet.perform(line))
+    });
+}
+
+fn check(folder: &Path, play: impl Fn(&str) -> String) {
     let rewrite = std::env::var_os("REEVE_REWRITE").is_some();
-    let mut files: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "txt"));
     files.sort();
     assert!(!files.is_empty());

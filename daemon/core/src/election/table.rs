@@ -96,8 +96,8 @@ pub enum Act {
     Settle,
     /// Nothing can be kept any more.
     FallSilent,
-    /// Stand as soon as stickiness ends.
-    Hasten,
+    /// Remember it as a reason.
+    NoteGone,
     /// Nothing, because.
     Ignored(&'static str),
 }
@@ -132,7 +132,7 @@ pub fn act(role: Role, kind: Kind) -> Act {
             K::Tick => Ask,
             K::Written => Settle,
             K::WriteFailed => FallSilent,
-            K::LeaderGone => Hasten,
+            K::LeaderGone => NoteGone,
             K::PreVoteReply => Ignored("it no longer asks"),
             K::VoteReply | K::BeatReply => Ignored("it no longer stands or leads"),
         },

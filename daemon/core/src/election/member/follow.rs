@@ -34,7 +34,6 @@ impl Member {
         }
         self.leader = Some(from.node.clone());
         self.heard = Some(now);
-        self.wait_for_leader(now);
         if let Some(document) = document
             && document.ver > self.ballot.document.ver
         {
@@ -45,6 +44,7 @@ impl Member {
                 return;
             }
         }
+        self.wait_for_leader(now);
         self.learn_commit(commit);
         let ver = self.ballot.document.ver;
         self.send(&from.node, Message::BeatReply { term, ver, sent });
@@ -64,16 +64,10 @@ impl Member {
         }
     }
 
-    /// The leader's connection is gone, says a broker. It may be wrong: stickiness stays as it is, only the wait after
-    /// it is short.
-    pub(super) fn hasten(&mut self, node: &NodeName) {
-        if self.leader.as_ref() != Some(node) || self.gone {
-            return;
-        }
-        let Some(heard) = self.heard else { return };
-        self.gone = true;
-        let soon = heard + self.timing.election_min + self.place_in_line();
-        self.stands_at = self.stands_at.min(soon);
+    /// The leader's connection is gone, says a broker. It may be wrong, and voters stand one after the other as soon as
+    /// stickiness ends anyway: it only makes the reason better.
+    pub(super) fn note_gone(&mut self, node: &NodeName) {
+        self.gone |= self.leader.as_ref() == Some(node);
     }
 
     /// Why it would stand now.

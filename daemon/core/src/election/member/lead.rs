@@ -14,6 +14,8 @@ pub(super) struct Reign {
     pub(super) next_beat: Mono,
     /// When the newest beat was sent that a majority of the voters of its time has answered.
     answered: Mono,
+    /// When the present version was written.
+    written: Mono,
     peers: BTreeMap<NodeName, Peer>,
     /// A removed voter, told so until it has answered or this many beats have gone by.
     leaving: Option<(NodeName, u32)>,
@@ -28,6 +30,8 @@ struct Peer {
     acked: Option<Mono>,
     /// Start of its daemon.
     boot: Boot,
+    /// It has answered, and not with the present version.
+    wants: bool,
 }
 
 #[cfg(feature = "plants")]
@@ -36,6 +40,7 @@ impl Reign {
     pub(super) fn without_time(&mut self) {
         self.next_beat = Mono::default();
         self.answered = Mono::default();
+        self.written = Mono::default();
         self.peers.values_mut().for_each(|peer| peer.acked = None);
     }
 }
@@ -80,9 +85,9 @@ impl Member {
         self.leader = Some(self.ballot.node.clone());
         self.gone = false;
         let peers = BTreeMap::new();
-        self.state = State::Leader(Reign { term, next_beat: now, answered: now, peers, leaving: None });
+        self.state = State::Leader(Reign { term, next_beat: now, answered: now, written: now, peers, leaving: None });
         if self.planted(Plant::CommitsOlderTerm) && !self.ballot.document.is_founding() {
-            return self.broadcast(now);
+            return self.broadcast(true, now);
         }
         let document = self.ballot.document.with_bound(granted);
         self.write_version(document, now);
@@ -93,11 +98,15 @@ impl Member {
         let ver = Ver { term: self.ballot.term, n: self.ballot.document.ver.n + 1 };
         self.ballot.document = Document { ver, ..document };
         self.dirty = true;
-        self.broadcast(now);
+        if let State::Leader(reign) = &mut self.state {
+            reign.written = now;
+        }
+        self.broadcast(true, now);
     }
 
-    /// A beat to each other voter, with the document for those that may not have it.
-    fn broadcast(&mut self, now: Mono) {
+    /// A beat to each other voter: a new document to all, later to those that have answered without it. One that is
+    /// away is not sent it again and again.
+    fn broadcast(&mut self, new: bool, now: Mono) {
         let mut to = self.others();
         let State::Leader(reign) = &mut self.state else { return };
         reign.next_beat = now + self.timing.beat;
@@ -107,6 +116,7 @@ impl Member {
             && let Some((name, left)) = &mut reign.leaving
         {
             to.push(name.clone());
+            reign.peers.entry(name.clone()).or_default().wants = true;
             *left -= 1;
             if *left == 0 {
                 reign.leaving = None;
@@ -116,11 +126,11 @@ impl Member {
         let beats: Vec<_> = to
             .into_iter()
             .map(|name| {
-                let known = reign.peers.get(&name).and_then(|peer| peer.ver) == Some(document.ver);
+                let wants = reign.peers.get_mut(&name).is_some_and(|peer| std::mem::take(&mut peer.wants));
                 let beat = Message::Beat {
                     term: self.ballot.term,
                     ver: document.ver,
-                    document: (!known).then(|| document.clone()),
+                    document: (new || wants).then(|| document.clone()),
                     commit: self.commit,
                     sent: now,
                 };
@@ -140,7 +150,7 @@ impl Member {
             self.step_down(&format!("no majority has answered for {} s", silence.as_secs()));
             self.wait_for_leader(now);
         } else if due {
-            self.broadcast(now);
+            self.broadcast(false, now);
         }
     }
 
@@ -149,7 +159,7 @@ impl Member {
             self.enter_term(term, &format!("{} has seen term {term}", from.node));
             return self.wait_for_leader(now);
         }
-        let sent = if self.planted(Plant::LeaseFromReceipt) { now } else { sent };
+        let (asked, sent) = (sent, if self.planted(Plant::LeaseFromReceipt) { now } else { sent });
         let State::Leader(reign) = &mut self.state else { return };
         let leaves = reign.leaving.as_ref().is_some_and(|(name, _)| *name == from.node);
         if term != reign.term || !(leaves || self.ballot.document.voters.contains_key(&from.node)) {
@@ -157,6 +167,7 @@ impl Member {
         }
         let peer = reign.peers.entry(from.node.clone()).or_default();
         peer.ver = peer.ver.max(Some(ver));
+        peer.wants = ver != self.ballot.document.ver && asked >= reign.written;
         peer.acked = peer.acked.max(Some(sent));
         peer.boot = peer.boot.max(from.boot);
         if leaves && ver == self.ballot.document.ver {
@@ -164,6 +175,13 @@ impl Member {
         }
         self.try_commit();
         self.note_restarts(now);
+    }
+
+    /// A voter that has forgotten what it promised has answered: with the document it learns that it has.
+    pub(super) fn tell_forgetful(&mut self, node: &NodeName) {
+        if let State::Leader(reign) = &mut self.state {
+            reign.peers.insert(node.clone(), Peer { wants: true, ..Peer::default() });
+        }
     }
 
     /// A version counts as committed when a majority has it on disk, and only if it was written in the own term: one of

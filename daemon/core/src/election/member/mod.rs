@@ -131,6 +131,7 @@ impl Member {
             && self.has_forgotten(sender, message)
         {
             self.forgotten += 1;
+            self.tell_forgetful(&sender.node);
             return Vec::new();
         }
         let message = |event| match event {
@@ -156,9 +157,9 @@ impl Member {
                     self.fall_silent(format!("cannot write its voter file: {why}"));
                 }
             }
-            Act::Hasten => {
+            Act::NoteGone => {
                 if let Event::LeaderGone(node) = event {
-                    self.hasten(&node);
+                    self.note_gone(&node);
                 }
             }
             Act::Answer
@@ -294,6 +295,7 @@ impl Member {
         } else if !self.ballot.document.counts(me.0, me.1) && !self.planted(Plant::AnyFileCounts) {
             let why = "its voter file is not the one that the fleet knows: it was lost, or an old one was put back";
             self.out.push(Effect::Told(Told::Silent(why.to_owned())));
+            self.leader = None;
             State::Silent(why.to_owned())
         } else {
             State::Follower

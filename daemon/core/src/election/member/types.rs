@@ -123,3 +123,29 @@ pub struct View {
     /// Why it votes no more.
     pub silent: Option<String>,
 }
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Cause::Alone => "there is no other voter",
+            Cause::Silence => "no leader was heard",
+            Cause::Gone => "no leader was heard, and a broker had lost its connection",
+            Cause::HandOver => "the leader hands over",
+        })
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Told::Stands { term, cause } => write!(f, "stands in term {term}: {cause}"),
+            Told::Leads { term, votes, took } => {
+                let votes: Vec<_> = votes.iter().map(NodeName::as_str).collect();
+                write!(f, "leads in term {term}, by the votes of {}, after {} ms", votes.join(", "), took.as_millis())
+            }
+            Told::LeadsNoMore { term, why } => write!(f, "leads no more in term {term}: {why}"),
+            Told::Follows { term, leader } => write!(f, "follows {leader} in term {term}"),
+            Told::Silent(why) => write!(f, "votes no more: {why}"),
+        }
+    }
+}

@@ -8,6 +8,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 const STEP: u64 = 1;
+/// A write on a slow disk.
+const SLOW: u64 = 900;
 
 #[derive(Default)]
 pub struct Fleet {
@@ -24,6 +26,7 @@ struct Node {
     disk: Ballot,
     starts: Vec<Ballot>,
     full: bool,
+    slow: bool,
     member: Option<Member>,
     effects: VecDeque<Effect>,
     /// When the write at the head is done.
@@ -58,7 +61,10 @@ impl Fleet {
                 let at = self.at(&name(node)?)?;
                 at.disk = at.starts.iter().rev().nth(1).cloned().ok_or("it has not started twice")?;
             }
-            ["disk", node, how] => self.at(&name(node)?)?.full = *how == "full",
+            ["disk", node, how] => {
+                let at = self.at(&name(node)?)?;
+                (at.full, at.slow) = (*how == "full", *how == "slow");
+            }
             ["cut", a, b] => {
                 let (a, b) = (name(a)?, name(b)?);
                 self.cut.extend([(a.clone(), b.clone()), (b, a)]);
@@ -107,8 +113,15 @@ impl Fleet {
         for (seat, node) in (1..).zip(nodes) {
             let node = name(node)?;
             let disk = Ballot::new("lab", node.clone(), Seat(seat), self.founding());
-            let fresh =
-                Node { disk, starts: Vec::new(), full: false, member: None, effects: VecDeque::new(), writing: None };
+            let fresh = Node {
+                disk,
+                starts: Vec::new(),
+                full: false,
+                slow: false,
+                member: None,
+                effects: VecDeque::new(),
+                writing: None,
+            };
             self.nodes.insert(node, fresh);
         }
         Ok(())
@@ -195,7 +208,7 @@ impl Fleet {
                 None => return,
                 Some(Effect::Write(mark, ballot)) => {
                     at.effects.push_front(Effect::Write(mark, ballot));
-                    at.writing = Some(now + STEP);
+                    at.writing = Some(now + if at.slow { SLOW } else { STEP });
                 }
                 Some(Effect::Send(to, message)) => {
                     self.sent.entry(now + STEP).or_default().push((sender, to, message));

@@ -27,7 +27,7 @@
 //! |---|---|
 //! | `fleet NODE…`, `also NODE…` | the voters as configured; nodes that are none |
 //! | `up NODE…`, `kill NODE…` | processes |
-//! | `lose-file NODE`, `old-file NODE`, `disk NODE full\|well` | its voter file goes, or is the one of the start before the last |
+//! | `lose-file NODE`, `old-file NODE`, `disk NODE full\|slow\|well` | its voter file goes, or is the one of the start before the last; its disk takes nothing, or most of a second a write |
 //! | `cut A B`, `deafen NODE`, `heal` | no message either way; none to it; all pass |
 //! | `gone NODE` | a broker tells all that its connection is gone |
 //! | `tick SPAN` | time passes |

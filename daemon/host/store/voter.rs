@@ -24,6 +24,8 @@ pub enum Found {
     Lost(String),
 }
 
+const UNREADABLE: &str = "cannot be read";
+
 /// The file.
 #[derive(Debug, Clone)]
 pub struct VoterFile {
@@ -41,22 +43,26 @@ impl VoterFile {
     pub fn read(&self, fleet: &str, node: &NodeName) -> Found {
         let (path, seat) = (self.path("voter.json"), self.path("voter.seat"));
         let lost = |what: String| {
-            Found::Lost(format!(
-                "{}: {what}; this node does not vote until `reevectl fleet rejoin` has made it a new voter",
-                path.display()
-            ))
+            let rejoin = "this node does not vote until `reevectl fleet rejoin` has made it a new voter";
+            Found::Lost(format!("{}: {what}; {rejoin}", path.display()))
+        };
+        // Nothing is lost yet: a new file would give away a good one.
+        let kept = |what: String| {
+            let mend = "this node does not vote until that is mended and reeved restarted";
+            Found::Lost(format!("{}: {what}; {mend}", path.display()))
         };
         let seat: Result<Option<Seat>, String> = self.load(&seat, "seat");
         let ballot: Result<Option<Ballot>, String> = self.load(&path, "voter");
         match (ballot, seat) {
             (Ok(None), Ok(None)) => Found::Never,
             (Ok(None), Ok(Some(_)) | Err(_)) => lost("is missing".to_owned()),
+            (Err(why), _) if why.starts_with(UNREADABLE) => kept(why),
             (Err(why), _) => lost(why),
             (Ok(Some(ballot)), _) if ballot.fleet != fleet => {
-                lost(format!("is of the fleet {:?}, and this is {fleet:?}", ballot.fleet))
+                kept(format!("is of the fleet {:?}, and fleet.name is {fleet:?}", ballot.fleet))
             }
             (Ok(Some(ballot)), _) if ballot.node != *node => {
-                lost(format!("is of the node {}, and this is {node}", ballot.node))
+                kept(format!("is of the node {}, and node.name is {node}", ballot.node))
             }
             (Ok(Some(ballot)), Ok(Some(seat))) if ballot.seat != seat => {
                 lost("is not the one that was made here last".to_owned())
@@ -95,7 +101,7 @@ impl VoterFile {
         match self.disk.read(path, 0) {
             Ok(bytes) => whole::decode(key, &bytes).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(format!("cannot be read: {e}")),
+            Err(e) => Err(format!("{UNREADABLE}: {e}")),
         }
     }
 

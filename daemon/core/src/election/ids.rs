@@ -56,8 +56,8 @@ impl From<NodeName> for String {
     }
 }
 
-/// A reign: at most one leader in each, and it only grows (Raft §5.1). The upper half is the epoch, which only `fleet
-/// recover` raises, so that every token of an older epoch loses.
+/// A reign: at most one leader in each, and it only grows (Raft §5.1). The upper half is the epoch, which `fleet recover`
+/// raises, so that every token of an older epoch loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Term(pub u64);
@@ -102,13 +102,15 @@ impl fmt::Display for Ver {
     }
 }
 
-/// One life of the daemon process on a node: counted on its disk, +1 at each start.
+/// One life of the daemon process on a node: counted on its disk, +1 at each start. An image of the disk that is several
+/// starts behind shows by it, until it was started as often; one of the present life does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Boot(pub u64);
 
 /// One life of a voter file, drawn when the file is made. A voter that comes with another seat than the one the
-/// document has bound to its name has lost what it promised, and counts no more until an operator says `fleet rejoin`.
+/// document has bound to its name has lost what it promised: its votes and answers count no more until an operator says
+/// `fleet rejoin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seat(pub u64);

@@ -12,7 +12,8 @@
 //!   ▼              │  └──────────────────────────────────────────────────── Leader
 //! Observer ◄───────┘    newer term · no majority answers · handed over
 //!
-//! Silent: from anywhere, when a write fails or the voter file is not the one the fleet knows. No way back in this life.
+//! Silent: from anywhere, when a write fails, for the rest of this life; or when the voter file is not the one the fleet
+//! knows, until a newer document knows it.
 //! ```
 //!
 //! What holds, whatever the network does:
@@ -23,8 +24,10 @@
 //!   what it wrote itself (I3);
 //! - terms only grow (I4).
 //!
-//! The first leader of a fleet needs the votes of all voters; from then on the file of each is known by its seat, and a
-//! voter that comes without it is heard no more ([`Seat`]).
+//! The first leader of a fleet needs the votes of all voters; from then on the file of each is known by its seat, and the
+//! votes of one that comes without it do not count ([`Seat`]). What this cannot see for long: an old image of a disk put
+//! back, which each start makes look newer. What it cannot see at all: a fleet founded a second time by nodes that are new
+//! or have lost their files, together with a voter that was away since before the first version was committed.
 
 mod ballot;
 mod ids;

@@ -119,10 +119,13 @@ pub fn act(role: Role, kind: Kind) -> Act {
             K::Tick => Ignored("an observer waits for nothing"),
         },
         Role::Silent => match kind {
-            K::PreVote | K::Vote | K::Beat | K::TimeoutNow => Ignored("it can keep no promise"),
+            // It may be told that its file is the right one now.
+            K::Beat => Follow,
+            K::PreVote | K::Vote | K::TimeoutNow => Ignored("it can keep no promise"),
             K::PreVoteReply | K::VoteReply | K::BeatReply => Ignored("it counts nothing any more"),
             K::Tick | K::LeaderGone => Ignored("it does not stand"),
-            K::Written | K::WriteFailed => Ignored("what it has on its disk no longer counts"),
+            K::Written => Settle,
+            K::WriteFailed => FallSilent,
         },
         Role::Follower => match kind {
             K::PreVote => Answer,
@@ -192,7 +195,8 @@ mod tests {
     #[test]
     fn who_can_keep_no_promise_makes_none() {
         for kind in Kind::ALL {
-            assert!(matches!(act(Role::Silent, kind), Act::Ignored(_)), "{kind:?}");
+            let told = matches!(kind, Kind::Beat | Kind::Written | Kind::WriteFailed);
+            assert_eq!(matches!(act(Role::Silent, kind), Act::Ignored(_)), !told, "{kind:?}");
         }
     }
 }

@@ -21,8 +21,11 @@ pub enum Fault {
     Split(u64),
     Broker(usize),
     FullDisk(usize),
+    SlowDisk(usize),
     LoseFile(usize),
     OldImage(usize),
+    Reinstall(usize),
+    Change,
     FalseHint,
     HandOver,
     ChangeVoters,
@@ -67,8 +70,10 @@ impl World {
             58..=66 => Fault::Link(node, other),
             67..=72 => Fault::Split(self.rng.next_u64()),
             73..=77 => Fault::Broker(self.rng.below(self.plan.brokers as u64) as usize),
-            78..=79 => Fault::FullDisk(node),
-            80..=82 => Fault::LoseFile(node),
+            78 => Fault::FullDisk(node),
+            79 => Fault::SlowDisk(node),
+            80 => Fault::Reinstall(node),
+            81..=82 => Fault::LoseFile(node),
             83..=84 => Fault::OldImage(node),
             85..=88 => Fault::FalseHint,
             89..=93 => Fault::HandOver,
@@ -77,7 +82,13 @@ impl World {
     }
 
     pub fn fault(&mut self, fault: Fault) -> Result<(), String> {
-        if self.now >= self.plan.calm_from {
+        if self.now >= self.plan.calm_from && !matches!(fault, Fault::Change) {
+            return Ok(());
+        }
+        // Each start makes an old image look newer: what it is can only be known for as many as it is behind.
+        if let Fault::Kill(node) | Fault::Blink(node) | Fault::KillWriting(node) | Fault::FullDisk(node) = fault
+            && self.old_images.contains(&node)
+        {
             return Ok(());
         }
         self.say(|_| format!("! {fault:?}"));
@@ -156,6 +167,17 @@ impl World {
                 self.nodes[node].disk.full = true;
                 self.later(short, Next::Mend(Mend::Disk(node)));
             }
+            Fault::SlowDisk(node) => {
+                self.nodes[node].slow = true;
+                self.later(long * 2, Next::Mend(Mend::Fast(node)));
+            }
+            Fault::Change => self.change()?,
+            // A healthy voter goes out, and comes in again with a new file.
+            Fault::Reinstall(node) => {
+                if self.a_minority_is_lost(node) && self.laws.committed().n > 0 && !self.lost_files.contains(&node) {
+                    self.is_lost(node);
+                }
+            }
             Fault::LoseFile(node) => self.lose_file(node),
             Fault::OldImage(node) => self.old_image(node),
             Fault::FalseHint => {
@@ -193,6 +215,7 @@ impl World {
                     self.start(node)?;
                 }
             }
+            Mend::Fast(node) => self.nodes[node].slow = false,
             Mend::Rejoin(node) => self.rejoin(node)?,
         }
         Ok(())
@@ -259,6 +282,7 @@ impl World {
         let file = Ballot::new("lab", self.names[node].clone(), seat, founding);
         self.nodes[node].disk = Disk { file: Some(file), full: false };
         self.images[node].clear();
+        self.old_images.remove(&node);
     }
 
     /// Somebody puts back the disk of two lives ago, where every other disk tells that it is old.
@@ -278,6 +302,8 @@ impl World {
         }
         self.kill(node);
         self.nodes[node].disk = Disk { file: Some(image), full: false };
+        self.nodes[node].dies_writing = false;
+        self.old_images.insert(node);
         self.images[node].truncate(lives - 3);
         self.is_lost(node);
     }

@@ -16,6 +16,7 @@ pub struct Laws {
     contents: BTreeMap<Ver, Document>,
     held: BTreeMap<Ver, BTreeSet<usize>>,
     committed: BTreeSet<Ver>,
+    commits_at: Vec<(True, Ver)>,
     /// I4: what was said with this voter file.
     terms: BTreeMap<Seat, Term>,
     votes: BTreeMap<(Seat, Term), NodeName>,
@@ -81,7 +82,7 @@ impl Laws {
     }
 
     /// I3, and what is worth counting.
-    pub fn heard(&mut self, node: usize, effects: &[Effect], nodes: &[Node]) -> Result<(), String> {
+    pub fn heard(&mut self, node: usize, now: True, effects: &[Effect], nodes: &[Node]) -> Result<(), String> {
         for effect in effects {
             match effect {
                 Effect::Write(_, ballot) => {
@@ -90,7 +91,7 @@ impl Laws {
                         return Err(format!("I3: two documents are called {ver}"));
                     }
                 }
-                Effect::Committed(ver) => self.commits(node, *ver, nodes)?,
+                Effect::Committed(ver) => self.commits(node, *ver, now, nodes)?,
                 Effect::Told(Told::Leads { term, .. }) => {
                     self.seen.elections += 1;
                     self.is_complete(node, *term, nodes)?;
@@ -106,7 +107,7 @@ impl Laws {
         Ok(())
     }
 
-    fn commits(&mut self, node: usize, ver: Ver, nodes: &[Node]) -> Result<(), String> {
+    fn commits(&mut self, node: usize, ver: Ver, now: True, nodes: &[Node]) -> Result<(), String> {
         if self.committed.contains(&ver) {
             return Ok(());
         }
@@ -125,13 +126,15 @@ impl Laws {
         }
         let leads = nodes[node].life.as_ref().is_some_and(|life| life.member.role() == Role::Leader);
         if leads && let Some(document) = self.contents.get(&ver) {
-            let holders = self.held.get(&ver).map_or(0, BTreeSet::len);
+            let votes = |node: &&usize| document.voters.keys().any(|name| name.as_str() == format!("n{}", **node + 1));
+            let holders = self.held.get(&ver).map_or(0, |held| held.iter().filter(votes).count());
             let majority = document.voters.len() / 2 + 1;
             if holders < majority {
                 return Err(format!("I3: {ver} counts as committed on {holders} disks of {majority}"));
             }
         }
         self.committed.insert(ver);
+        self.commits_at.push((now, ver));
         self.seen.commits += 1;
         Ok(())
     }
@@ -218,6 +221,11 @@ impl Laws {
             }
         }
         Ok(())
+    }
+
+    /// What was committed at this time, newest first.
+    pub fn committed_before(&self, then: True) -> Ver {
+        self.commits_at.iter().rev().find(|(at, _)| *at <= then).map_or_else(Ver::default, |(_, ver)| *ver)
     }
 
     pub fn at_the_end(&self, plan: &Plan) -> Result<(), String> {

@@ -15,6 +15,8 @@ pub struct Node {
     pub asleep: Option<Asleep>,
     /// The next write ends with a crash.
     pub dies_writing: bool,
+    /// Each write takes most of a second.
+    pub slow: bool,
     /// Its voter file was lost, and an operator has made it a new one since.
     pub anew: bool,
 }

@@ -11,7 +11,7 @@ use reeve_core::election::{Ballot, Effect, Event, Mark, Member, Message, NodeNam
 use reeve_core::fleet::{Bound, Document};
 use reeve_core::rng::Rng;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 /// What comes next.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ pub enum Mend {
     Link(usize, usize),
     Broker(usize),
     Disk(usize),
+    Fast(usize),
     Rejoin(usize),
 }
 
@@ -87,7 +88,8 @@ pub struct World {
     pub mutant: Option<Mutant>,
     /// Nodes whose voter file is lost: an operator has to bring them back.
     pub lost_files: Vec<usize>,
-    /// Older states of disks: (when its life began, contents).
+    pub old_images: BTreeSet<usize>,
+    /// What was on the disk at each start.
     pub images: Vec<Vec<Ballot>>,
     queue: BinaryHeap<Reverse<Item>>,
     count: u64,
@@ -105,7 +107,7 @@ impl World {
             let clock = Clock::new(960_000 + rng.below(80_001), rng.below(1000 * SECOND));
             let file = Ballot::new("lab", name.clone(), Seat(rng.next_u64()), founding.clone());
             let disk = Disk { file: Some(file), full: false };
-            Node { clock, disk, life: None, lives: 0, asleep: None, dies_writing: false, anew: false }
+            Node { clock, disk, life: None, lives: 0, asleep: None, dies_writing: false, slow: false, anew: false }
         });
         let nodes: Vec<_> = nodes.collect();
         let mut world = Self {
@@ -115,6 +117,7 @@ impl World {
             steps: 0,
             mutant,
             lost_files: Vec::new(),
+            old_images: BTreeSet::new(),
             queue: BinaryHeap::new(),
             count: 0,
             trail: trail.then(Vec::new),
@@ -291,7 +294,7 @@ impl World {
             life.effects.extend(effects.iter().cloned());
             self.laws.wrote(before, &life.member);
         }
-        self.laws.heard(node, &effects, &self.nodes)?;
+        self.laws.heard(node, self.now, &effects, &self.nodes)?;
         self.laws.holds(node, self.now, &self.nodes)?;
         self.carry_out(node)
     }
@@ -318,6 +321,7 @@ impl World {
                         return Ok(());
                     }
                     let span = match self.rng.below(50) {
+                        _ if self.nodes[node].slow => 200_000 + self.rng.below(400_000),
                         0 if self.plan.weather == Weather::Storm => 50_000 + self.rng.below(800_000),
                         _ => 500 + self.rng.below(8_000),
                     };
@@ -400,7 +404,7 @@ impl World {
         }
     }
 
-    fn change(&mut self) -> Result<(), String> {
+    pub fn change(&mut self) -> Result<(), String> {
         let Some(leader) = self.a_leader() else { return Ok(()) };
         self.ask(leader, |member, now| {
             let document = member.ballot().document.clone();
@@ -422,10 +426,14 @@ impl World {
         if let Some(node) = deaf {
             self.net.set_deaf(node, true);
         }
+        for after in [14, 18] {
+            self.later(after * SECOND, Next::Fault(Fault::Change));
+        }
         self.plan.lost = self.plan.lost.min(10);
         self.plan.late = 0;
         for node in 0..self.nodes.len() {
             self.nodes[node].dies_writing = false;
+            self.nodes[node].slow = false;
             self.later(0, Next::Mend(Mend::Awake(node)));
             self.later(1, Next::Mend(Mend::Disk(node)));
             self.later(2, Next::Mend(Mend::Start(node)));
@@ -442,15 +450,35 @@ impl World {
             .filter_map(|node| Some(&node.disk.file.as_ref()?.document))
             .max_by_key(|document| document.ver)
             .unwrap();
-        let able = |name: &&NodeName| {
+        let can = |name: &&NodeName| {
             let node = self.names.iter().position(|known| known == *name).unwrap();
             let up = self.nodes[node].life.as_ref().is_some_and(|life| life.member.role() != Role::Silent);
             up && !self.lost_files.contains(&node) && self.laws.deaf != Some(node)
         };
-        let able = document.voters.keys().filter(able).count();
+        let able = document.voters.keys().filter(can).count();
+        for node in (0..self.nodes.len()).filter(|node| !self.lost_files.contains(node)) {
+            if self.nodes[node].life.as_ref().is_some_and(|life| life.member.role() == Role::Silent) {
+                return Err(format!("L3: {} votes no more, though it has lost nothing", self.names[node]));
+            }
+        }
         let el_max = u64::try_from(self.plan.timing.election_max.as_micros()).unwrap();
         if able >= document.majority() && !self.laws.had_lease_since(self.plan.end - el_max) {
             return Err(format!("L1: nobody leads, though {able} of {} voters could", document.voters.len()));
+        }
+        if able < document.majority() {
+            return Ok(());
+        }
+        // Somebody has changed the document since the calm, and each voter that could has got it.
+        let then = self.laws.committed_before(self.plan.end - 3 * SECOND);
+        if then <= self.laws.committed_before(self.plan.calm_from) {
+            return Err(format!("L4: nothing was committed after {then} in all the calm"));
+        }
+        for name in document.voters.keys().filter(can) {
+            let node = self.names.iter().position(|known| known == name).unwrap();
+            let has = self.nodes[node].life.as_ref().unwrap().member.ballot().document.ver;
+            if has < then {
+                return Err(format!("L4: {name} has {has} and not {then}, which was committed long ago"));
+            }
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ impl Member {
         sent: Mono,
         now: Mono,
     ) {
+        if matches!(self.state, State::Silent(_)) {
+            return self.look_for_a_place(from, term, document, now);
+        }
         if term < self.ballot.term {
             // Its time is over, and so it learns.
             let (term, ver) = (self.ballot.term, self.ballot.document.ver);
@@ -48,6 +51,26 @@ impl Member {
         self.learn_commit(commit);
         let ver = self.ballot.document.ver;
         self.send(&from.node, Message::BeatReply { term, ver, sent });
+    }
+
+    /// A voter whose file is not the one the fleet knew may be told that it is now: a newer document names it.
+    fn look_for_a_place(&mut self, from: Sender, term: Term, document: Option<Document>, now: Mono) {
+        let Some(document) = document else { return };
+        if self.failed || term < self.ballot.term || document.ver <= self.ballot.document.ver {
+            return;
+        }
+        if term > self.ballot.term {
+            self.ballot.term = term;
+            self.ballot.voted_for = None;
+        }
+        self.ballot.document = document;
+        self.dirty = true;
+        self.take_place();
+        if !matches!(self.state, State::Silent(_)) {
+            self.leader = Some(from.node);
+            self.heard = Some(now);
+            self.wait_for_leader(now);
+        }
     }
 
     /// Up to what this node has, and only if what it has is of this leader: a version of an older term may lie beside

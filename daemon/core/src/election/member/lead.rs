@@ -1,7 +1,7 @@
 //! Leading: beats, commits, the lease, stepping down.
 
 use super::{Effect, Member, Message, Plant, State, Told};
-use crate::election::ids::{Boot, NodeName, Term, Ver};
+use crate::election::ids::{Boot, NodeName, Seat, Term, Ver};
 use crate::election::message::Sender;
 use crate::fleet::{Bound, Document, VoterChange, VoterChangeError};
 use crate::time::Mono;
@@ -24,6 +24,8 @@ pub(super) struct Reign {
 /// What a leader knows of another voter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Peer {
+    /// Whose answers these are: of another file of the same voter nothing is known.
+    seat: Option<Seat>,
     /// What it has on its disk.
     ver: Option<Ver>,
     /// When the newest beat was sent that it has answered.
@@ -72,7 +74,7 @@ pub enum HandOverError {
     #[error("{0} is no voter")]
     NotVoter(NodeName),
     /// The heir must have all that was decided.
-    #[error("no voter that could take over has answered with the newest document")]
+    #[error("no voter that could take over has answered just now with the newest document")]
     NobodyReady,
 }
 
@@ -162,15 +164,20 @@ impl Member {
         let (asked, sent) = (sent, if self.planted(Plant::LeaseFromReceipt) { now } else { sent });
         let State::Leader(reign) = &mut self.state else { return };
         let leaves = reign.leaving.as_ref().is_some_and(|(name, _)| *name == from.node);
-        if term != reign.term || !(leaves || self.ballot.document.voters.contains_key(&from.node)) {
+        let mine = self.ballot.document.ver;
+        if term != reign.term || ver > mine || !(leaves || self.ballot.document.voters.contains_key(&from.node)) {
             return;
         }
         let peer = reign.peers.entry(from.node.clone()).or_default();
+        if peer.seat != Some(from.seat) {
+            *peer = Peer { seat: Some(from.seat), ..Peer::default() };
+        }
         peer.ver = peer.ver.max(Some(ver));
-        peer.wants = ver != self.ballot.document.ver && asked >= reign.written;
-        peer.acked = peer.acked.max(Some(sent));
+        peer.wants = ver != mine && asked >= reign.written;
+        // Nobody can have answered what is not sent yet.
+        peer.acked = peer.acked.max(Some(sent.min(now)));
         peer.boot = peer.boot.max(from.boot);
-        if leaves && ver == self.ballot.document.ver {
+        if leaves && ver == mine {
             reign.leaving = None;
         }
         self.try_commit();
@@ -180,7 +187,7 @@ impl Member {
     /// A voter that has forgotten what it promised has answered: with the document it learns that it has.
     pub(super) fn tell_forgetful(&mut self, node: &NodeName) {
         if let State::Leader(reign) = &mut self.state {
-            reign.peers.insert(node.clone(), Peer { wants: true, ..Peer::default() });
+            reign.peers.entry(node.clone()).or_default().wants = true;
         }
     }
 
@@ -213,9 +220,9 @@ impl Member {
             .voters
             .iter()
             .filter_map(|(name, bound)| bound.map(|bound| (name, bound)))
-            .filter_map(|(name, bound)| Some((name, bound, reign.peers.get(name)?.boot)))
-            .filter(|(_, bound, boot)| *boot > bound.boot)
-            .map(|(name, bound, boot)| (name.clone(), Bound { boot, ..bound }))
+            .filter_map(|(name, bound)| Some((name, bound, reign.peers.get(name)?)))
+            .filter(|(_, bound, peer)| peer.seat == Some(bound.seat) && peer.boot > bound.boot)
+            .map(|(name, bound, peer)| (name.clone(), Bound { boot: peer.boot, ..bound }))
             .collect();
         if !newer.is_empty() {
             self.write_version(document.with_bound(newer), now);
@@ -266,16 +273,21 @@ impl Member {
         Ok((self.ballot.document.ver, self.drain()))
     }
 
-    /// One voter more or less.
+    /// One voter more or less. A voter is added that was heard just now: with one that is away a fleet of one has no
+    /// majority any more, and cannot take the change back.
     ///
     /// # Errors
     /// As [`Member::propose`], and if the change itself is refused.
     pub fn change_voters(&mut self, change: &VoterChange, now: Mono) -> Result<(Ver, Vec<Effect>), ProposeError> {
         self.may_propose()?;
         let document = self.ballot.document.with_voter_change(change, &self.ballot.node)?;
-        if let (State::Leader(reign), VoterChange::Remove(name)) = (&mut self.state, change) {
-            reign.leaving = Some((name.clone(), FAREWELLS));
+        if let State::Leader(reign) = &mut self.state {
+            let (VoterChange::Add(name, _) | VoterChange::Remove(name)) = change;
             reign.peers.remove(name);
+            reign.leaving.take_if(|(leaves, _)| leaves == name);
+            if let VoterChange::Remove(name) = change {
+                reign.leaving = Some((name.clone(), FAREWELLS));
+            }
         }
         self.write_version(document, now);
         Ok((self.ballot.document.ver, self.drain()))
@@ -299,8 +311,10 @@ impl Member {
         if let Some(name) = to.filter(|name| !document.voters.contains_key(*name)) {
             return Err(HandOverError::NotVoter(name.clone()));
         }
+        let fresh = |peer: &Peer| peer.acked.is_some_and(|at| now.since(at) < self.timing.lease);
         let ready = |name: &&NodeName| {
-            reign.peers.get(*name).is_some_and(|peer| peer.ver == Some(document.ver)) && **name != self.ballot.node
+            let peer = reign.peers.get(*name);
+            peer.is_some_and(|peer| peer.ver == Some(document.ver) && fresh(peer)) && **name != self.ballot.node
         };
         let heir = (document.voters.keys().filter(ready))
             .filter(|name| to.is_none_or(|to| *name == to))

@@ -27,12 +27,18 @@ use lead::Reign;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// A term that is more epochs ahead than people can have recovered the fleet is no term, but an attempt to use them up.
+const EPOCHS_AHEAD: u64 = 1000;
+
 /// An election this node takes part in as one to be elected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Round {
     nonce: u64,
     granted: BTreeMap<NodeName, Bound>,
+    /// When it asks again.
     until: Mono,
+    /// When a candidate gives up.
+    over: Mono,
     since: Mono,
     cause: Cause,
     /// The write that has its own vote.
@@ -61,6 +67,8 @@ pub struct Member {
     /// When a leader was heard last; at a start: just now, as this voter may have answered one before it died.
     heard: Option<Mono>,
     gone: bool,
+    /// A write has failed: nothing can be promised any more in this life.
+    failed: bool,
     commit: Ver,
     /// When a follower stands.
     stands_at: Mono,
@@ -97,6 +105,7 @@ impl Member {
             leader: None,
             heard: Some(now),
             gone: false,
+            failed: false,
             commit: Ver::default(),
             stands_at: now,
             asked: VecDeque::new(),
@@ -127,6 +136,12 @@ impl Member {
     /// What happens, when, and what is to be done about it.
     pub fn handle(&mut self, event: Event, now: Mono) -> Vec<Effect> {
         let (role, kind) = (self.role(), event.kind());
+        if let Event::Received(_, message) = &event
+            && message.term().epoch() > self.ballot.term.epoch() + EPOCHS_AHEAD
+        {
+            *self.ignored.entry((role, kind)).or_default() += 1;
+            return Vec::new();
+        }
         if let Event::Received(sender, message) = &event
             && self.has_forgotten(sender, message)
         {
@@ -293,8 +308,11 @@ impl Member {
         self.state = if !self.is_voter() {
             State::Observer
         } else if !self.ballot.document.counts(me.0, me.1) && !self.planted(Plant::AnyFileCounts) {
-            let why = "its voter file is not the one that the fleet knows: it was lost, or an old one was put back";
-            self.out.push(Effect::Told(Told::Silent(why.to_owned())));
+            let why = "its voter file is not the one that the fleet knows: it was lost, or an old one was put back; `reevectl \
+                       fleet rejoin` makes it a new voter";
+            if !matches!(self.state, State::Silent(_)) {
+                self.out.push(Effect::Told(Told::Silent(why.to_owned())));
+            }
             self.leader = None;
             State::Silent(why.to_owned())
         } else {
@@ -358,6 +376,7 @@ impl Member {
     }
 
     fn fall_silent(&mut self, why: String) {
+        self.failed = true;
         self.step_down(&why);
         self.leader = None;
         self.out.push(Effect::Told(Told::Silent(why.clone())));

@@ -19,6 +19,7 @@ impl Member {
         match &mut self.state {
             State::PreCandidate(round) | State::Candidate(round) => {
                 round.until = Mono::default();
+                round.over = Mono::default();
                 round.since = Mono::default();
                 round.nonce = 0;
             }

@@ -74,6 +74,7 @@ impl Member {
             nonce: self.rng.next_u64(),
             granted: BTreeMap::from([(self.ballot.node.clone(), self.bound())]),
             until: now + self.patience(),
+            over: now,
             since,
             cause,
             own: Mark::default(),
@@ -84,13 +85,33 @@ impl Member {
         others.iter().for_each(|other| self.send(other, question.clone()));
     }
 
-    /// The answers have not come in time.
+    /// The answers have not come in time: a candidate asks for the votes that are missing, for as long as disks may take
+    /// to write two of them, one after the other; then all begin anew.
     pub(super) fn ask_again(&mut self, now: Mono) {
-        if let State::PreCandidate(round) | State::Candidate(round) = &self.state
-            && now >= round.until
-        {
-            self.ask(round.cause, now);
+        let (State::PreCandidate(round) | State::Candidate(round)) = &self.state else { return };
+        if now < round.until {
+            return;
         }
+        let written = self.written.0 >= round.own;
+        let (over, cause) = (now >= round.over && written, round.cause);
+        if over {
+            // What a leader asked for it did not get.
+            return self.ask(if cause == Cause::HandOver { Cause::Silence } else { cause }, now);
+        }
+        let missing: Vec<_> = self.others().into_iter().filter(|name| !round.granted.contains_key(name)).collect();
+        let until = now + self.patience();
+        if let State::Candidate(round) = &mut self.state {
+            round.until = until;
+        }
+        if written {
+            let vote = self.vote(cause);
+            missing.iter().for_each(|other| self.send(other, vote.clone()));
+        }
+    }
+
+    fn vote(&self, cause: Cause) -> Message {
+        let (term, ver) = (self.ballot.term, self.ballot.document.ver);
+        Message::Vote { term, ver, handover: cause == Cause::HandOver }
     }
 
     /// How long answers are waited for: about two beats, each time different and later for whoever is further down
@@ -123,6 +144,10 @@ impl Member {
 
     fn stand_since(&mut self, cause: Cause, since: Mono, now: Mono) {
         let term = self.ballot.term.next();
+        if term == self.ballot.term {
+            // There is none after it.
+            return;
+        }
         self.enter_term(term, "it stands itself");
         self.ballot.voted_for = Some(self.ballot.node.clone());
         self.dirty = true;
@@ -132,9 +157,11 @@ impl Member {
             self.dirty = false;
         }
         let until = now + self.patience();
-        self.state = State::Candidate(Round { nonce: 0, granted, until, since, cause, own: self.next_mark() });
+        let over = now + self.timing.election_min;
+        let own = if self.dirty { self.next_mark() } else { self.mark };
+        self.state = State::Candidate(Round { nonce: 0, granted, until, over, since, cause, own });
         self.out.push(super::Effect::Told(Told::Stands { term, cause }));
-        let vote = Message::Vote { term, ver: self.ballot.document.ver, handover: cause == Cause::HandOver };
+        let vote = self.vote(cause);
         self.others().iter().for_each(|other| self.send(other, vote.clone()));
         if self.planted(Plant::OwnVoteUnwritten) {
             self.lead_if_elected(now);

@@ -332,7 +332,12 @@ impl World {
             && self.laws.committed() >= ver
         {
             match (known, self.bound_of(node)) {
+                // Back only when it knows it itself: until then one more lost file would be one too many.
                 (Some(known), Some(bound)) if known.seat == bound.seat && self.nodes[node].anew => {
+                    if !self.knows_its_place(node) {
+                        self.later(500_000, Next::Mend(Mend::Rejoin(node)));
+                        return Ok(());
+                    }
                     self.lost_files.retain(|lost| *lost != node);
                     self.laws.remembers(node);
                     return Ok(());
@@ -355,6 +360,12 @@ impl World {
         }
         self.later(500_000, Next::Mend(Mend::Rejoin(node)));
         Ok(())
+    }
+
+    fn knows_its_place(&self, node: usize) -> bool {
+        let Some(life) = &self.nodes[node].life else { return false };
+        let bound = life.member.ballot().document.voters.get(&self.names[node]).copied().flatten();
+        bound.is_some_and(|bound| Some(bound.seat) == self.bound_of(node).map(|own| own.seat))
     }
 
     fn change_voters(&mut self) -> Result<(), String> {

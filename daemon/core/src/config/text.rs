@@ -2,6 +2,7 @@
 
 use super::signal;
 use super::suggest;
+use crate::election::NodeName;
 use crate::ids::{TeamName, WorkerName};
 
 /// A check of one text; the error says what was expected.
@@ -53,8 +54,11 @@ pub(super) fn textfile(text: &str) -> Result<(), String> {
 
 /// A node name.
 pub(super) fn node(text: &str) -> Result<(), String> {
-    let ok = made_of(text, ".-_") && text.len() <= 64 && !text.starts_with(['.', '-', '_']);
-    unless(ok, "a name of 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit", text)
+    unless(
+        NodeName::new(text).is_ok(),
+        "a name of 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit",
+        text,
+    )
 }
 
 /// A worker name.

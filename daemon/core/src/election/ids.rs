@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A name that cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("node name {0:?} is not valid: use 1 to 64 letters, digits, '.', '-' and '_'")]
+#[error("node name {0:?} is not valid: use 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit")]
 pub struct NodeNameError(String);
 
 /// A node of the fleet. It is a level of MQTT topics, hence has no `/`, `+`, `#` or space (MQTT 3.1.1 §4.7).
@@ -18,11 +18,12 @@ impl NodeName {
     /// Checks and makes a name.
     ///
     /// # Errors
-    /// If it is empty, longer than 64, or has a character that is none of letters, digits, `.`, `-` and `_`.
+    /// If it is empty, longer than 64, has a character that is none of ASCII letters, digits, `.`, `-` and `_`, or starts
+    /// with one of the last three.
     pub fn new(name: impl AsRef<str>) -> Result<Self, NodeNameError> {
         let name = name.as_ref();
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || name.len() > 64 || !name.chars().all(fits) {
             return Err(NodeNameError(name.to_owned()));
         }
         Ok(Self(name.into()))
@@ -128,7 +129,7 @@ mod tests {
         for good in ["a", "gpu-07.rack3", "N_1", &"x".repeat(64)] {
             assert!(NodeName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "a/b", "+", "#", "a b", "ä", &"x".repeat(65)] {
+        for bad in ["", "-a", ".", "a/b", "+", "#", "a b", "ä", &"x".repeat(65)] {
             assert!(NodeName::new(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! What voters say to each other. Domain types: the door to MQTT has its own.
 
 use super::ids::{Boot, NodeName, Seat, Term, Ver};
-use crate::fleet::Document;
+use crate::fleet::{Bound, Document};
 use crate::time::Mono;
 
 /// Who says it.
@@ -13,6 +13,19 @@ pub struct Sender {
     pub seat: Seat,
     /// Its daemon.
     pub boot: Boot,
+}
+
+impl Sender {
+    /// What the document knows of a voter.
+    pub fn bound(&self) -> Bound {
+        Bound { seat: self.seat, boot: self.boot }
+    }
+
+    /// As a vote is counted.
+    pub(super) fn granted(self) -> (NodeName, Bound) {
+        let bound = self.bound();
+        (self.node, bound)
+    }
 }
 
 /// What is said.

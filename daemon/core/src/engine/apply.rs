@@ -262,8 +262,7 @@ impl Core {
 
     /// The launcher owes an answer: it has more time when many others wait with this one.
     fn launch_overdue(&mut self, id: &ReplicaId) {
-        let waits = |state: State| matches!(state, State::Launching | State::Aborting);
-        let others = self.replicas.iter().filter(|(other, r)| *other != id && waits(r.state)).count();
+        let others = self.replicas.iter().filter(|(other, r)| *other != id && r.state.is_launching()).count();
         let limit = LAUNCH_LIMIT + LAUNCH_EACH * u32::try_from(others).unwrap_or(u32::MAX);
         let due = self.replicas.get(id).and_then(|r| r.live.as_ref()).map(|live| live.started.mono + limit);
         match due.filter(|due| *due > self.now.mono) {

@@ -81,7 +81,7 @@ impl Core {
             return;
         }
         let recorded = self.written.get(&id).copied();
-        if matches!(replica.state, State::Launching | State::Aborting) {
+        if replica.state.is_launching() {
             if found.ended.is_none() {
                 replica.meanwhile = Some((found.run, found.pid, found.cgroup.clone()));
             } else {

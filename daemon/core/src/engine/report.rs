@@ -35,9 +35,9 @@ impl Core {
     }
 
     fn expects(&self, id: &ReplicaId, token: StartToken) -> bool {
-        self.replicas.get(id).is_some_and(|r| {
-            matches!(r.state, State::Launching | State::Aborting) && r.live.as_ref().is_some_and(|l| l.token == token)
-        })
+        self.replicas
+            .get(id)
+            .is_some_and(|r| r.state.is_launching() && r.live.as_ref().is_some_and(|l| l.token == token))
     }
 
     fn started(&mut self, id: &ReplicaId, token: StartToken, run: RunId, pid: u32, cgroup: Option<String>) {
@@ -73,7 +73,7 @@ impl Core {
         if replica.run() == Some(run) {
             return;
         }
-        if matches!(replica.state, State::Launching | State::Aborting) {
+        if replica.state.is_launching() {
             replica.meanwhile = Some((run, Some(pid), cgroup));
             return;
         }

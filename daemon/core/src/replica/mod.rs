@@ -74,6 +74,11 @@ impl State {
         matches!(self, State::Aborting | State::Draining | State::Saving | State::Stopping | State::Killing)
     }
 
+    /// The launcher was asked for a run and has not answered.
+    pub fn is_launching(self) -> bool {
+        matches!(self, State::Launching | State::Aborting)
+    }
+
     /// It runs and is wanted to.
     pub fn is_running(self) -> bool {
         matches!(self, State::Starting | State::Up | State::Paused)

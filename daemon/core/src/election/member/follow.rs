@@ -60,8 +60,7 @@ impl Member {
             return;
         }
         if term > self.ballot.term {
-            self.ballot.term = term;
-            self.ballot.voted_for = None;
+            self.enter_term(term, "a newer term");
         }
         self.ballot.document = document;
         self.dirty = true;

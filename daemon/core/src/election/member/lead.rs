@@ -125,21 +125,17 @@ impl Member {
             }
         }
         let document = &self.ballot.document;
-        let beats: Vec<_> = to
-            .into_iter()
-            .map(|name| {
-                let wants = reign.peers.get_mut(&name).is_some_and(|peer| std::mem::take(&mut peer.wants));
-                let beat = Message::Beat {
-                    term: self.ballot.term,
-                    ver: document.ver,
-                    document: (new || wants).then(|| document.clone()),
-                    commit: self.commit,
-                    sent: now,
-                };
-                (name, beat)
-            })
-            .collect();
-        beats.into_iter().for_each(|(name, beat)| self.send(&name, beat));
+        for name in to {
+            let wants = reign.peers.get_mut(&name).is_some_and(|peer| std::mem::take(&mut peer.wants));
+            let beat = Message::Beat {
+                term: self.ballot.term,
+                ver: document.ver,
+                document: (new || wants).then(|| document.clone()),
+                commit: self.commit,
+                sent: now,
+            };
+            self.out.push(Effect::Send(name, beat));
+        }
     }
 
     /// Beats, or gives up when no majority has answered for too long.

@@ -136,60 +136,33 @@ impl Member {
     /// What happens, when, and what is to be done about it.
     pub fn handle(&mut self, event: Event, now: Mono) -> Vec<Effect> {
         let (role, kind) = (self.role(), event.kind());
-        if let Event::Received(_, message) = &event
-            && message.term().epoch() > self.ballot.term.epoch() + EPOCHS_AHEAD
-        {
-            *self.ignored.entry((role, kind)).or_default() += 1;
-            return Vec::new();
+        if let Event::Received(sender, message) = &event {
+            if message.term().epoch() > self.ballot.term.epoch() + EPOCHS_AHEAD {
+                self.ignore(role, kind);
+                return Vec::new();
+            }
+            if self.has_forgotten(sender, message) {
+                self.forgotten += 1;
+                self.tell_forgetful(&sender.node);
+                return Vec::new();
+            }
         }
-        if let Event::Received(sender, message) = &event
-            && self.has_forgotten(sender, message)
-        {
-            self.forgotten += 1;
-            self.tell_forgetful(&sender.node);
-            return Vec::new();
-        }
-        let message = |event| match event {
-            Event::Received(sender, message) => Some((sender, message)),
-            _ => None,
-        };
-        match act(role, kind) {
-            Act::Ignored(_) => *self.ignored.entry((role, kind)).or_default() += 1,
-            Act::Ask => {
-                if now >= self.stands_at {
-                    self.ask(self.cause(), now);
-                }
-            }
-            Act::AskAgain => self.ask_again(now),
-            Act::Lead => self.lead(now),
-            Act::Settle => {
-                if let Event::Written(mark) = event {
-                    self.settle(mark, now);
-                }
-            }
-            Act::FallSilent => {
-                if let Event::WriteFailed(why) = event {
-                    self.fall_silent(format!("cannot write its voter file: {why}"));
-                }
-            }
-            Act::NoteGone => {
-                if let Event::LeaderGone(node) = event {
-                    self.note_gone(&node);
-                }
-            }
-            Act::Answer
-            | Act::CountAnswer
-            | Act::Decide
-            | Act::CountVote
-            | Act::Follow
-            | Act::CountAck
-            | Act::Stand => {
-                if let Some((from, message)) = message(event) {
-                    self.receive(from, message, now);
-                }
-            }
+        match (act(role, kind), event) {
+            (Act::Ignored(_), _) => self.ignore(role, kind),
+            (_, Event::Received(from, message)) => self.receive(from, message, now),
+            (_, Event::Written(mark)) => self.settle(mark, now),
+            (_, Event::WriteFailed(why)) => self.fall_silent(format!("cannot write its voter file: {why}")),
+            (_, Event::LeaderGone(node)) => self.note_gone(&node),
+            (Act::Lead, Event::Tick) => self.lead(now),
+            (Act::AskAgain, Event::Tick) => self.ask_again(now),
+            (_, Event::Tick) if now < self.stands_at => {}
+            (_, Event::Tick) => self.ask(self.cause(), now),
         }
         self.drain()
+    }
+
+    fn ignore(&mut self, role: Role, kind: Kind) {
+        *self.ignored.entry((role, kind)).or_default() += 1;
     }
 
     fn receive(&mut self, from: Sender, message: Message, now: Mono) {
@@ -202,7 +175,7 @@ impl Member {
             Message::BeatReply { term, ver, sent } => self.count_ack(&from, term, ver, sent, now),
             Message::TimeoutNow { term } => {
                 if term == self.ballot.term && self.leader.as_ref() == Some(&from.node) {
-                    self.stand(Cause::HandOver, now);
+                    self.stand(Cause::HandOver, now, now);
                 }
             }
         }
@@ -282,8 +255,10 @@ impl Member {
         self.ballot.document.voters.keys().filter(|name| **name != self.ballot.node).cloned().collect()
     }
 
-    fn bound(&self) -> Bound {
-        Bound { seat: self.ballot.seat, boot: self.ballot.boot }
+    /// Whether what a voter with this file says may count.
+    fn counts(&self, node: &NodeName, bound: Bound) -> bool {
+        let document = &self.ballot.document;
+        document.counts(node, bound) || (self.planted(Plant::AnyFileCounts) && document.voters.contains_key(node))
     }
 
     /// Whether the sender is a voter whose file is not the one the document knows, so that neither its vote nor its
@@ -296,18 +271,14 @@ impl Member {
             Message::PreVote { ver, .. } | Message::Vote { ver, .. } => *ver <= document.ver,
             Message::PreVoteReply { .. } | Message::VoteReply { .. } | Message::BeatReply { .. } => true,
         };
-        judged
-            && document.voters.contains_key(&sender.node)
-            && !document.counts(&sender.node, Bound { seat: sender.seat, boot: sender.boot })
-            && !self.planted(Plant::AnyFileCounts)
+        judged && document.voters.contains_key(&sender.node) && !self.counts(&sender.node, sender.bound())
     }
 
     /// Follower or observer, as the document says.
     fn take_place(&mut self) {
-        let me = (&self.ballot.node, self.bound());
         self.state = if !self.is_voter() {
             State::Observer
-        } else if !self.ballot.document.counts(me.0, me.1) && !self.planted(Plant::AnyFileCounts) {
+        } else if !self.counts(&self.ballot.node, self.sender().bound()) {
             let why = "its voter file is not the one that the fleet knows: it was lost, or an old one was put back; `reevectl \
                        fleet rejoin` makes it a new voter";
             if !matches!(self.state, State::Silent(_)) {

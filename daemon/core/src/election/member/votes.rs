@@ -1,9 +1,8 @@
 //! Standing for election, and voting. Raft (Ongaro 2014) §3.4, §3.6.1, §9.6, with sticky voters as in §4.2.3.
 
 use super::{Cause, Member, Message, Plant, Round, State, Told};
-use crate::election::ids::{Mark, NodeName, Term, Ver};
+use crate::election::ids::{Mark, Term, Ver};
 use crate::election::message::Sender;
-use crate::fleet::Bound;
 use crate::time::Mono;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,10 +46,7 @@ impl Member {
         let granted = term == self.ballot.term && waits && fresh && free;
         if granted && self.ballot.voted_for.is_none() {
             self.ballot.voted_for = Some(from.node.clone());
-            self.dirty |= true;
-            if self.planted(Plant::VoteNotWritten) {
-                self.dirty = false;
-            }
+            self.dirty = !self.planted(Plant::VoteNotWritten);
             self.wait_for_leader(now);
         }
         self.send(&from.node, Message::VoteReply { term: self.ballot.term, granted });
@@ -68,11 +64,11 @@ impl Member {
         let others = self.others();
         if others.is_empty() || self.planted(Plant::NoPreVote) {
             let cause = if others.is_empty() { Cause::Alone } else { cause };
-            return self.stand_since(cause, since, now);
+            return self.stand(cause, since, now);
         }
         let round = Round {
             nonce: self.rng.next_u64(),
-            granted: BTreeMap::from([(self.ballot.node.clone(), self.bound())]),
+            granted: BTreeMap::from([self.sender().granted()]),
             until: now + self.patience(),
             over: now,
             since,
@@ -127,9 +123,9 @@ impl Member {
         }
         if granted {
             let (cause, since) = (round.cause, round.since);
-            round.granted.insert(from.node, Bound { seat: from.seat, boot: from.boot });
-            if self.is_majority(|round| &round.granted) {
-                self.stand_since(cause, since, now);
+            round.granted.extend([from.granted()]);
+            if self.is_majority() {
+                self.stand(cause, since, now);
             }
         } else if term > self.ballot.term {
             self.enter_term(term, "a newer term");
@@ -137,12 +133,8 @@ impl Member {
         }
     }
 
-    /// Stands: a new term, and its own vote.
-    pub(super) fn stand(&mut self, cause: Cause, now: Mono) {
-        self.stand_since(cause, now, now);
-    }
-
-    fn stand_since(&mut self, cause: Cause, since: Mono, now: Mono) {
+    /// Stands: a new term, and its own vote. `since` is when it began to ask.
+    pub(super) fn stand(&mut self, cause: Cause, since: Mono, now: Mono) {
         let term = self.ballot.term.next();
         if term == self.ballot.term {
             // There is none after it.
@@ -153,7 +145,7 @@ impl Member {
         self.dirty = true;
         let mut granted = BTreeMap::new();
         if self.planted(Plant::OwnVoteUnwritten) {
-            granted.insert(self.ballot.node.clone(), self.bound());
+            granted.extend([self.sender().granted()]);
             self.dirty = false;
         }
         let until = now + self.patience();
@@ -170,11 +162,11 @@ impl Member {
 
     /// Its own vote counts from the moment it is on the disk.
     pub(super) fn own_vote_written(&mut self, now: Mono) {
-        let own = (self.ballot.node.clone(), self.bound());
+        let own = self.sender().granted();
         if let State::Candidate(round) = &mut self.state
             && self.written.0 >= round.own
         {
-            round.granted.insert(own.0, own.1);
+            round.granted.extend([own]);
             self.lead_if_elected(now);
         }
     }
@@ -187,13 +179,13 @@ impl Member {
             && term == self.ballot.term
             && let State::Candidate(round) = &mut self.state
         {
-            round.granted.insert(from.node, Bound { seat: from.seat, boot: from.boot });
+            round.granted.extend([from.granted()]);
             self.lead_if_elected(now);
         }
     }
 
     fn lead_if_elected(&mut self, now: Mono) {
-        if self.is_majority(|round| &round.granted)
+        if self.is_majority()
             && let State::Candidate(round) = &self.state
         {
             let (granted, since) = (round.granted.clone(), round.since);
@@ -202,16 +194,9 @@ impl Member {
     }
 
     /// Whether enough of the voters that count have agreed.
-    fn is_majority(&self, of: impl Fn(&Round) -> &BTreeMap<NodeName, Bound>) -> bool {
-        let document = &self.ballot.document;
+    fn is_majority(&self) -> bool {
         let (State::PreCandidate(round) | State::Candidate(round)) = &self.state else { return false };
-        let agreed = of(round)
-            .iter()
-            .filter(|(name, bound)| {
-                document.counts(name, **bound)
-                    || (self.planted(Plant::AnyFileCounts) && document.voters.contains_key(*name))
-            })
-            .count();
-        agreed >= document.majority()
+        let agreed = round.granted.iter().filter(|(name, bound)| self.counts(name, **bound)).count();
+        agreed >= self.ballot.document.majority()
     }
 }

@@ -148,6 +148,7 @@ fn picture() -> Snapshot {
     };
     Snapshot {
         gpus: Arc::default(),
+        fleet: Arc::default(),
         at: NOW.wall,
         node: NodeStatus {
             state: "degraded",

@@ -9,7 +9,7 @@ use crate::host::store::SyncDone;
 use crate::host::users::uid_of;
 use reeve_core::config::Config;
 use reeve_core::effect::RunSpec;
-use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, StartToken};
+use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, Standing, StartToken};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -76,6 +76,11 @@ impl App {
             }
             Effect::LookAtGpus => self.look_at_gpus(),
             Effect::HoldGpus { id, hold } => self.hold_gpus(id, hold),
+            // Carried out by the fleet's own machine, which this version does not run yet.
+            Effect::Fleet { id, .. } => self
+                .queue
+                .push_back(Event::Fleet { id, standing: Standing::Failed("this node is in no fleet".to_owned()) }),
+            Effect::FleetCancel(_) => {}
             Effect::KillStragglers { cgroup, .. } => self.kill_stragglers(&cgroup),
             Effect::Append(replica, entry) => self.keep(&replica, vec![entry]),
             Effect::Record(record) => self.keep(&record.replica_id(), vec![RunEntry::Exited(record)]),

@@ -367,6 +367,7 @@ fn picture() -> Snapshot {
     let workers = [worker("web", 2), worker("3d-render", 1)];
     Snapshot {
         gpus: Arc::default(),
+        fleet: Arc::default(),
         at: Wall(2_000),
         node: NodeStatus {
             name: "gpu-07".into(),

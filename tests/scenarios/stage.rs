@@ -404,6 +404,8 @@ impl Stage {
                 self.inbox.push_back(Event::GpusHeld { id, result: Ok(()) });
                 self.inbox.push_back(Event::Gpus(self.inventory()));
             }
+            Effect::Fleet { id, command, reason, .. } => self.line(&format!("{}: {reason} ({})", command.what(), id.0)),
+            Effect::FleetCancel(id) => self.line(&format!("take back what {} asked of the fleet", id.0)),
             Effect::KillStragglers { replica, .. } => {
                 self.line(&format!("kill what is left of {replica}"));
                 if !self.undead {

@@ -3,6 +3,7 @@
 use crate::config::{Check, Notice as DrainNotice, Resources, RestartPolicy, Until};
 use crate::event::{HookKind, ProbeKind};
 use crate::exit::ExitRecord;
+use crate::fleet::FleetCommand;
 use crate::ids::{CommandId, OperationId, ReplicaId, RunId, StartToken, TeamName};
 use crate::notice::Notice;
 use crate::persist::{NodeRecord, RunEntry};
@@ -138,6 +139,19 @@ pub enum Effect {
     Record(ExitRecord),
     /// Replace the node's durable state; completes before any later effect starts.
     Persist(Arc<NodeRecord>),
+    /// Ask the fleet, on behalf of an operation. Answered by [`crate::Event::Fleet`].
+    Fleet {
+        /// Which.
+        id: OperationId,
+        /// What.
+        command: FleetCommand,
+        /// Who asks.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody waits for this operation any more: what it has asked of the fleet is taken back.
+    FleetCancel(OperationId),
     /// Write one journal entry and tell subscribers.
     Notice(Notice),
     /// Answer a command.

@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use crate::exit::ExitInfo;
+use crate::fleet::FleetCommand;
 use crate::gpu::Inventory;
-use crate::ids::{CommandId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
+use crate::ids::{CommandId, OperationId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
 use crate::time::Wall;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,6 +65,13 @@ pub enum Event {
         /// How it went.
         result: Result<(), String>,
     },
+    /// Answer to [`crate::Effect::Fleet`]: how it stands.
+    Fleet {
+        /// Which operation asked.
+        id: OperationId,
+        /// What is known of it now.
+        standing: Standing,
+    },
     /// A command from the bus, already authorised and audited.
     Command(Box<CommandRequest>),
     /// A new configuration, already validated. Its generation grows by one.
@@ -91,6 +99,17 @@ pub enum Event {
         /// Workers are children and must end with it (direct), or live on (systemd).
         stop_workers: bool,
     },
+}
+
+/// How something that was asked of the fleet stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It goes on; what it waits for.
+    Waits(String),
+    /// It is done; what came of it.
+    Done(String),
+    /// It will not be done; why.
+    Failed(String),
 }
 
 /// What a launcher reports. For every `Start` effect exactly one `Started` or `StartFailed`; for every `Started`
@@ -318,6 +337,8 @@ pub enum Command {
     GpuRelease,
     /// Get hold of it again.
     GpuAcquire,
+    /// Something of the fleet.
+    Fleet(FleetCommand),
     /// Stop waiting for an operation and undo what can be undone.
-    Cancel(crate::ids::OperationId),
+    Cancel(OperationId),
 }

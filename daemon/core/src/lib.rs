@@ -32,7 +32,9 @@ mod timers;
 pub use config::Config;
 pub use effect::{Accepted, Effect, HookAction, Refusal, RefusalKind, RunSpec};
 pub use engine::{Core, Site};
-pub use event::{Applied, Command, CommandRequest, Event, Found, HookKind, LauncherEvent, Notification, ProbeKind};
+pub use event::{
+    Applied, Command, CommandRequest, Event, Found, HookKind, LauncherEvent, Notification, ProbeKind, Standing,
+};
 pub use exit::{Cause, ExitInfo, ExitRecord, ExitStatus};
 pub use ids::{CommandId, OperationId, ReplicaId, RunId, StartToken, Target, TeamName, WorkerName};
 pub use notice::{Kind, Level, Notice};

@@ -2,6 +2,7 @@
 
 use crate::event::ProbeKind;
 use crate::exit::Cause;
+use crate::fleet::FleetStatus;
 use crate::ids::{OperationId, ReplicaId, RunId, TeamName, WorkerName};
 use crate::replica::{ProbeTally, Tallies};
 use crate::time::{Mono, Wall};
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub operations: Vec<Arc<OperationStatus>>,
     /// Cards.
     pub gpus: Arc<GpusStatus>,
+    /// The fleet, as this node sees it.
+    pub fleet: Arc<FleetStatus>,
 }
 
 /// The node.

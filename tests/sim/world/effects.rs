@@ -101,6 +101,10 @@ impl World {
             }
             Effect::LookAtGpus => self.look_at_cards(),
             Effect::HoldGpus { id, .. } => self.deliver(ms(1), Event::GpusHeld { id, result: Ok(()) }),
+            Effect::Fleet { id, .. } => {
+                self.deliver(ms(1), Event::Fleet { id, standing: Standing::Done("done".to_owned()) });
+            }
+            Effect::FleetCancel(_) => {}
             Effect::KillStragglers { replica, .. } => {
                 self.must_not_live(&replica, "killed for its stragglers")?;
                 let tries = chance(&mut self.cards_rng, 70);

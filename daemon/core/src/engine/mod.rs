@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::fleet::FleetStatus;
 use crate::gpu::books::Books;
 use crate::ids::{CommandId, OperationId, ReplicaId, RunId, TeamName, WorkerName};
 use crate::notice::{Kind, Notice};
@@ -117,6 +118,8 @@ pub struct Core {
     urgent: BTreeSet<ReplicaId>,
     waiting: Waiting,
     gpus: Books,
+    /// Picture of the fleet.
+    fleet: Arc<FleetStatus>,
     /// Their picture, until something changes.
     gpus_view: Option<Arc<GpusStatus>>,
     /// Commands that have asked for NVML (`true`) or for letting it go, until the answer, with who asked and why.
@@ -170,6 +173,7 @@ impl Core {
             dirty: BTreeSet::new(),
             urgent: BTreeSet::new(),
             waiting: Waiting::default(),
+            fleet: Arc::new(FleetStatus { alone: true, ..FleetStatus::default() }),
             gpus: Books::new(restored.node.cards.clone()),
             gpus_view: None,
             gpus_asked: BTreeMap::new(),
@@ -209,6 +213,7 @@ impl Core {
             Event::PortAllocated { replica, result } => self.port_allocated(&replica, result),
             Event::Gpus(inventory) => self.gpus_seen(inventory),
             Event::GpusHeld { id, result } => self.gpus_held(id, result),
+            Event::Fleet { id, standing } => self.fleet_says(id, standing),
             Event::Command(request) => self.command(*request),
             Event::Reloaded(config) => self.reloaded(config),
             Event::ReloadFailed { errors, first } => self.reload_failed(errors, &first),

@@ -29,6 +29,8 @@ pub(super) enum Goal {
     Thawed,
     /// Those with these numbers ready, the others gone.
     Scaled(BTreeSet<u32>),
+    /// What the fleet was asked for.
+    Fleet,
     /// Ended by hand.
     Never,
 }
@@ -132,7 +134,7 @@ impl Core {
                     Standing::Failed(why) => failure = Some(format!("{replica}: {why}")),
                 }
             }
-            let done = operation.open.is_empty();
+            let done = operation.open.is_empty() && operation.goal != Goal::Fleet;
             self.operations.insert(id, operation);
             if let Some(why) = failure {
                 self.end_operation(id, "failed", &why);
@@ -175,7 +177,7 @@ impl Core {
                 let freezing = replica.and_then(|r| r.live.as_ref()).is_some_and(|l| l.freezing || l.isolated);
                 if state == State::Paused || freezing { Standing::Open } else { Standing::Reached }
             }
-            Goal::Never => Standing::Open,
+            Goal::Fleet | Goal::Never => Standing::Open,
         }
     }
 

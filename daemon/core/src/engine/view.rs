@@ -1,11 +1,12 @@
 //! The picture of the node for everyone else.
 
 use super::{Core, Phase};
+use crate::fleet::FleetStatus;
 use crate::ids::{ReplicaId, WorkerName};
 use crate::plan::On;
 use crate::replica::{Live, Replica, State};
 use crate::status::{LastExit, NodeStatus, ReplicaStatus, Snapshot, Vitals, WorkerStatus};
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,7 +45,14 @@ impl Core {
         let node = self.node_view();
         let gpus = self.gpus_view();
         let operations = self.operation_views();
-        Arc::new(Snapshot { at: self.now.wall, node, workers: self.views.clone(), operations, gpus })
+        let fleet = Arc::clone(&self.fleet);
+        Arc::new(Snapshot { at: self.now.wall, node, workers: self.views.clone(), operations, gpus, fleet })
+    }
+
+    /// Takes over the picture of the fleet, which has a machine of its own.
+    pub fn show_fleet(&mut self, fleet: Arc<FleetStatus>, now: Now) {
+        self.now = now;
+        self.fleet = fleet;
     }
 
     fn worker_view(&mut self, name: &WorkerName) -> Option<WorkerStatus> {
@@ -170,7 +178,10 @@ impl Core {
             config_since: self.config_since,
             config_errors: self.config_errors,
             launcher: self.site.launcher.clone(),
-            status_line: format!("{state}; workers {ready}/{wanted} ready"),
+            status_line: match self.fleet.alone {
+                true => format!("{state}; workers {ready}/{wanted} ready"),
+                false => format!("{state}; workers {ready}/{wanted} ready; {}", self.fleet.line(self.now.mono)),
+            },
         }
     }
 }

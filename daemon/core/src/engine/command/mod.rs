@@ -6,8 +6,10 @@
 //! | [`freeze`] | pause, isolate, resume |
 //! | [`amount`] | scale, set |
 //! | [`whole`] | the node's drain, holds, dry runs, cancelling |
+//! | [`fleet`] | what the fleet is asked for |
 
 mod amount;
+mod fleet;
 mod freeze;
 mod lifecycle;
 mod whole;
@@ -104,6 +106,7 @@ impl Core {
             Command::Uncordon => self.cordon(request, None),
             Command::Hold { id, who, why } => self.hold(*id, Some((who.clone(), why.clone()))),
             Command::ReleaseHold(id) => self.hold(*id, None),
+            Command::Fleet(asked) => self.ask_fleet(request, asked),
             Command::Cancel(id) => self.cancel(request, *id),
             // Answered when it is done.
             Command::GpuRelease | Command::GpuAcquire => Ok(Accepted::Done),

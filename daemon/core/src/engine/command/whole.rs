@@ -125,6 +125,9 @@ impl Core {
                 self.node.draining.remove(id);
             }
         }
+        if operation.goal == Goal::Fleet {
+            self.emit(Effect::FleetCancel(operation.id));
+        }
         if operation.what == "drain node" {
             self.node.drained = None;
         }

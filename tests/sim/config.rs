@@ -39,6 +39,7 @@ pub fn random(rng: &mut Rng) -> Config {
         },
         metrics: Metrics::off(),
         gpu: Gpu::default(),
+        fleet: None,
         teams: BTreeMap::new(),
         workers: BTreeMap::new(),
     };

@@ -65,6 +65,7 @@ impl Bench {
             supervision: Supervision { damping, restart_rate: rate, remediation: Remediation::On },
             gpu: Gpu::default(),
             metrics: Metrics::off(),
+            fleet: None,
             teams: BTreeMap::new(),
             workers: workers.into_iter().map(|w| (w.name.clone(), w)).collect(),
         };

@@ -209,6 +209,50 @@ table! {
     StateTorn "state-torn" "7a4c75ef98664d53aa043a7d637731b9" Error "a damaged state file was set aside"
       "@REEVE_REASON@\n\
       Nothing was lost that had been written before; the file is kept beside with the ending `.damaged`."
+    FleetLeader "fleet-leader" "9b05b5763f7a43da9929dde41badd3c9" Info "the fleet has another leader"
+      "@REEVE_REASON@\n\
+      Workers are not touched. `reevectl fleet why leader` tells how it came about."
+    FleetNoQuorum "fleet-no-quorum" "165904159a394e96ad8bdd2f9e93b076" Warning "the fleet has no leader"
+      "@REEVE_REASON@\n\
+      Workers run on and are supervised; no slot is granted and nothing is rolled out until most voters and a broker can\n\
+      reach each other. `reevectl fleet status` shows which of them cannot."
+    FleetQuorum "fleet-quorum" "0522031a4169474c975653b0d8c04451" Info "the fleet has a leader again"
+      "@REEVE_REASON@"
+    FleetSilent "fleet-silent" "c2bc43d802424191b3dcfd05b9ba74d7" Error "this node votes no more"
+      "@REEVE_REASON@\n\
+      A voter that could have forgotten what it promised would let two nodes lead at once."
+    FleetTrouble "fleet-trouble" "ddd4215795fa4e4cb86e8c59c7f6a053" Warning "something is wrong in the fleet"
+      "@REEVE_REASON@\n\
+      `reevectl fleet status` shows more."
+    FleetBrokerLost "fleet-broker-lost" "fa58e10936ea407f99f9365229011ea8" Warning "a broker is not connected"
+      "@REEVE_REASON@\n\
+      It is tried again with a growing delay. One connected broker is enough; without any no leader can be elected and\n\
+      workers run on."
+    FleetBrokerBack "fleet-broker-back" "e592679a6e5c46ec83778b0a629b001a" Info "a broker is connected"
+      "@REEVE_REASON@"
+    FleetNodeLost "fleet-node-lost" "6c0c42fd5f58444dae2da4e229f17285" Warning "a node is lost"
+      "@REEVE_REASON@\n\
+      It counts as out of service in the budgets of slots. `reevectl fleet nodes` shows when it was heard last."
+    FleetNodeBack "fleet-node-back" "2b515e8226814f27a3a5f96cb427e2f0" Info "a lost node is back"
+      "@REEVE_REASON@"
+    FleetSlotGranted "fleet-slot-granted" "ebf5069a55a7488384adea43e6783822" Info "a slot was granted"
+      "@REEVE_REASON@"
+    FleetSlotReleased "fleet-slot-released" "4622cbdd34d4436b9af5e161268f5c83" Info "a slot was released"
+      "@REEVE_REASON@"
+    FleetSlotSuspect "fleet-slot-suspect" "ec6efdc530be4db3be180ea6e077b8b4" Warning "a slot is suspect"
+      "@REEVE_REASON@\n\
+      Nobody knows how its node is, so it still counts. Look at the node; then `reevectl fleet release` there, or\n\
+      `reevectl fleet break` anywhere."
+    FleetSlotBroken "fleet-slot-broken" "eba0c61d751146fc82223c69d7593862" Warning "a slot was broken"
+      "@REEVE_REASON@"
+    FleetFrozen "fleet-frozen" "50a10d5d5ac1483a9b0ffcbfe9d59bbb" Info "slots were frozen or unfrozen"
+      "@REEVE_REASON@"
+    FleetVoters "fleet-voters" "98b6d523fe194971a4f819a10f2cfbf2" Info "the voters of the fleet have changed"
+      "@REEVE_REASON@\n\
+      Say so in fleet.voters of each node, for those that start with nothing."
+    FleetRecovered "fleet-recovered" "037b9964989f43cea9844a2f03a1a2fc" Warning "the fleet was recovered from a lost majority"
+      "@REEVE_REASON@\n\
+      Tokens of before lose to those of after. Voters of before that come back do not vote until `reevectl fleet rejoin`."
     Audit "audit" "1b654746e76b4b348678d37109176543" Info "a mutating call was made"
       "@REEVE_CALLER_UID@ asked for @REEVE_ACTION@: @REEVE_RESULT@."
 }

@@ -3,6 +3,8 @@
 //! Made only by [`super::validate`]; the keys, their defaults and units stand in `reeve.toml(5)`.
 
 use super::intake::WorkerMetrics;
+use crate::election::{NodeName, Timing};
+use crate::fleet::SlotPolicy;
 use crate::ids::{TeamName, WorkerName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,10 +24,49 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[gpu]`.
     pub gpu: Gpu,
+    /// `[fleet]`; `None`: the node is a fleet of its own.
+    pub fleet: Option<Arc<Fleet>>,
     /// `[teams.NAME]`; a team that a worker names without a section here has no limits.
     pub teams: BTreeMap<TeamName, Team>,
     /// `workers.d/NAME.toml`.
     pub workers: BTreeMap<WorkerName, Arc<Worker>>,
+}
+
+/// `[fleet]`: with whom it shares a leader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// Name: a level of MQTT topics.
+    pub name: String,
+    /// Who elects the first leader, the preferred first.
+    pub voters: Vec<NodeName>,
+    /// By the order of the voters: the higher stands earlier.
+    pub priority: BTreeMap<NodeName, u32>,
+    /// Broker URLs.
+    pub brokers: Vec<String>,
+    /// Of the preset.
+    pub timing: Timing,
+    /// Name of the credentials for the brokers.
+    pub credentials: Option<String>,
+    /// The least time between two reports of a node.
+    pub report_interval: Duration,
+    /// Budgets by kind of slot.
+    pub slots: BTreeMap<String, SlotPolicy>,
+}
+
+impl Fleet {
+    /// Of a node that is in none: it elects itself.
+    pub fn alone(node: &NodeName) -> Self {
+        Self {
+            name: String::new(),
+            voters: vec![node.clone()],
+            priority: BTreeMap::new(),
+            brokers: Vec::new(),
+            timing: Timing::STD,
+            credentials: None,
+            report_interval: Duration::from_secs(2),
+            slots: BTreeMap::new(),
+        }
+    }
 }
 
 /// `[node]`: who this node is.

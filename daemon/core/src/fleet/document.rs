@@ -1,5 +1,6 @@
 //! The document: all that the fleet decides together, in one piece, small enough for one message.
 
+use super::slot::{Slot, SlotId};
 use crate::election::{Boot, NodeName, Seat, Ver};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ pub struct Document {
     pub ver: Ver,
     /// Who elects, and which file of each counts; `None` only as long as the fleet has never had a leader.
     pub voters: Arc<BTreeMap<NodeName, Option<Bound>>>,
+    /// Slots that are granted or suspect (MNT-09).
+    #[serde(default)]
+    pub slots: Arc<BTreeMap<SlotId, Slot>>,
+    /// No new slots, and why.
+    #[serde(default)]
+    pub frozen: Option<String>,
 }
 
 /// A change of who elects: one voter at a time, so that any majority before shares a voter with any majority after
@@ -59,7 +66,12 @@ const MOST_VOTERS: usize = 6;
 impl Document {
     /// Of a fleet that has never had a leader: `voters` as configured, the same on each of them.
     pub fn founding(voters: impl IntoIterator<Item = NodeName>) -> Self {
-        Self { ver: Ver::default(), voters: Arc::new(voters.into_iter().map(|name| (name, None)).collect()) }
+        Self {
+            ver: Ver::default(),
+            voters: Arc::new(voters.into_iter().map(|name| (name, None)).collect()),
+            slots: Arc::default(),
+            frozen: None,
+        }
     }
 
     /// Whether the fleet has never had a leader, as far as this version tells.

@@ -10,6 +10,7 @@
 //! A suspect slot still counts: nobody knows what state its node is in.
 
 use crate::election::{Boot, NodeName, Ver};
+use crate::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -74,6 +75,8 @@ pub struct Slot {
     pub reason: String,
     /// The version that granted it: orders grants, and a resource that has seen one refuses every smaller.
     pub fence: Ver,
+    /// When it was granted, by the leader's clock: for showing.
+    pub since: Wall,
     /// How long it lasts, from the holder's own ask.
     pub ttl: Duration,
     /// Why it is suspect, with the time; `None`: it is granted.

@@ -13,15 +13,17 @@ mod net;
 mod node;
 mod plan;
 mod runs;
+mod slots;
 mod world;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: scripts/sim [--seeds N] [--from SEED] [--seed S] [--mutants] [--mutant NAME]
+const USAGE: &str = "usage: scripts/sim [--seeds N] [--from SEED] [--seed S] [--slots] [--mutants] [--mutant NAME]
 
   --seeds N      that many seeds (2000), each 120 virtual seconds of a fleet
   --from SEED    the first of them (1)
   --seed S       this one alone, with its transcript
+  --slots        whole fleets with slots and registry, 150 virtual seconds each, instead of elections alone
   --mutants      plants one defect after the other in the core: each must be found within the seeds
   --mutant NAME  with this one planted, found or not
 
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
                 asked.mutant = words.next().and_then(|name| runs::Mutant::named(&name));
                 asked.mutant.is_some()
             }
+            "--slots" => {
+                asked.slots = true;
+                true
+            }
             "-h" | "--help" => {
                 println!("{USAGE}");
                 return ExitCode::SUCCESS;
@@ -65,5 +71,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    if asked.mutants { runs::mutants(&asked) } else { runs::seeds(&asked) }
+    match (asked.mutants, asked.slots) {
+        (true, _) => runs::mutants(&asked),
+        (_, true) => slots::seeds(&asked),
+        _ => runs::seeds(&asked),
+    }
 }

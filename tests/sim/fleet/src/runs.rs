@@ -17,12 +17,13 @@ pub struct Asked {
     pub from: u64,
     pub transcript: bool,
     pub mutants: bool,
+    pub slots: bool,
     pub mutant: Option<Mutant>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { seeds: 2000, from: 1, transcript: false, mutants: false, mutant: None }
+        Self { seeds: 2000, from: 1, transcript: false, mutants: false, slots: false, mutant: None }
     }
 }
 
@@ -77,12 +78,38 @@ struct Outcome {
     broken: Option<String>,
 }
 
-fn one(seed: u64, mutant: Option<Mutant>, trail: bool) -> (Outcome, Vec<String>) {
-    let mut world = World::new(seed, mutant, trail);
-    let broken = match catch_unwind(AssertUnwindSafe(|| world.run())) {
+/// What is wrong with a run; a panic is.
+pub fn catch(run: impl FnOnce() -> Result<(), String>) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result.err(),
         Err(panic) => Some(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".into())),
-    };
+    }
+}
+
+/// Each seed once, on all CPUs, until one run says `false`; what they add up to.
+pub fn on_all_cpus<T: Default + Send>(from: u64, seeds: u64, one: impl Fn(u64, &Mutex<T>) -> bool + Sync) -> T {
+    let (next, total) = (AtomicU64::new(from), Mutex::new(T::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= from + seeds {
+                        return;
+                    }
+                    if !one(seed, &total) {
+                        next.store(from + seeds, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    total.into_inner().unwrap()
+}
+
+fn one(seed: u64, mutant: Option<Mutant>, trail: bool) -> (Outcome, Vec<String>) {
+    let mut world = World::new(seed, mutant, trail);
+    let broken = catch(|| world.run());
     let standard = world.plan.timing == reeve_core::election::Timing::STD && world.plan.voters > 1;
     let seen = std::mem::take(&mut world.laws.seen);
     let weather = world.plan.weather;
@@ -122,24 +149,13 @@ impl Total {
 /// Runs them on all CPUs; stops at this many broken ones that count.
 fn run(from: u64, seeds: u64, mutant: Option<Mutant>, most: usize) -> Total {
     let counts = |why: &str| mutant.is_none_or(|mutant| mutant.breaks().iter().any(|law| why.starts_with(law)));
-    let next = AtomicU64::new(from);
-    let total = Mutex::new(Total::default());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds || total.lock().unwrap().broken.len() >= most {
-                        return;
-                    }
-                    let (mut outcome, _) = one(seed, mutant, false);
-                    outcome.broken = outcome.broken.filter(|why| counts(why));
-                    total.lock().unwrap().add(seed, outcome);
-                }
-            });
-        }
-    });
-    total.into_inner().unwrap()
+    on_all_cpus(from, seeds, |seed, total: &Mutex<Total>| {
+        let (mut outcome, _) = one(seed, mutant, false);
+        outcome.broken = outcome.broken.filter(|why| counts(why));
+        let mut total = total.lock().unwrap();
+        total.add(seed, outcome);
+        total.broken.len() < most
+    })
 }
 
 pub fn seeds(asked: &Asked) -> ExitCode {
@@ -202,6 +218,8 @@ pub fn mutants(asked: &Asked) -> ExitCode {
             }
         }
     }
+    let (more, more_missed) = crate::slots::mutants(asked);
+    (all, missed) = (all + more, missed + more_missed);
     println!("{all} mutants, {missed} missed");
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

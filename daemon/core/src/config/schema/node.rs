@@ -169,14 +169,14 @@ pub(super) const KEYS: &[Key] = &[
         Kind::List { expected: "a list of node names", check: text::node },
         Some("[]"),
         "",
-        "Nodes that elect the leader.",
+        "Nodes that elect the leader, the preferred first: 1, 3 or 5, the same on every node. All others observe.",
     ),
     Key::new(
         "fleet.brokers",
         Kind::List { expected: "a list of brokers such as [\"mqtts://broker-a:8883\"]", check: address::broker },
         Some("[]"),
         "INT-02",
-        "MQTT brokers, in order of preference.",
+        "MQTT brokers; each node connects to all of them, and all but one may be lost.",
     ),
     Key::new("fleet.preset", Kind::Choice(&["fast", "std", "calm"]), Some("std"), "", "Timing of the election."),
     Key::new(
@@ -184,7 +184,52 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Text { expected: "the name of a systemd credential", check: text::credential },
         None,
         "SEC-06",
-        "Name of the systemd credential for the brokers, never the secret.",
+        "What to show to the brokers, never the secret itself: with \"mqtt\" the systemd credentials mqtt.password, or\n\
+         mqtt.crt and mqtt.key, and mqtt.ca. Or files of these names in credentials/.",
+    ),
+    Key::new(
+        "fleet.report_interval",
+        Kind::Duration { min: Duration::from_secs(1) },
+        Some("2s"),
+        "CAP-04",
+        "The least time between two reports of a node; it grows with the fleet, up to 20s with 10,000 nodes.",
+    ),
+    Key::new(
+        "fleet.slots.*.max_unavailable",
+        Kind::Text { expected: "a number of nodes from 1, or a share such as \"10%\"", check: text::amount },
+        Some("1"),
+        "MNT-09",
+        "How many nodes may hold a slot of this kind at once; suspect slots and lost nodes count. Kinds without a section\n\
+         share that of \"default\".",
+    ),
+    Key::new(
+        "fleet.slots.*.per",
+        Kind::Text { expected: "a label name", check: text::label },
+        None,
+        "MNT-09",
+        "Label of the nodes whose value makes a group with a budget of its own, such as \"rack\".",
+    ),
+    Key::new(
+        "fleet.slots.*.ttl",
+        Kind::Duration { min: Duration::from_secs(10) },
+        Some("1h"),
+        "MNT-09",
+        "How long a slot lasts. One that is not released by then is suspect, and still counts.",
+    ),
+    Key::new(
+        "fleet.slots.*.break_after",
+        Kind::Duration { min: Duration::from_secs(1) },
+        Some("off"),
+        "MNT-09",
+        "A slot that has been suspect for so long is free again; \"off\": only a person breaks it.",
+    )
+    .or_off(),
+    Key::new(
+        "fleet.slots.*.windows",
+        Kind::List { expected: "a list of windows such as [\"Mon..Fri 22:00-06:00\"]", check: text::window },
+        Some("[]"),
+        "MNT-09",
+        "When slots are granted, in UTC; empty: always.",
     ),
     Key::new(
         "teams.*.cpu_quota",

@@ -100,9 +100,10 @@ fn sup_14_the_example_of_the_design_is_valid() {
     assert_eq!(drain.notice, Notice::Signal(10));
     let until = Until::Metric { name: "active_tasks".into(), equals: 0.0 };
     assert_eq!(drain.until, until);
-    let warnings = warnings(&files());
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].starts_with("reeve.toml:12 fleet: this version runs as a fleet of one"));
+    let fleet = config.fleet.as_ref().unwrap();
+    assert_eq!((fleet.name.as_str(), fleet.voters.len(), fleet.brokers.len()), ("lab", 3, 2));
+    assert_eq!(fleet.priority[&fleet.voters[0]], 5, "the first is preferred");
+    assert_eq!(warnings(&files()), Vec::<String>::new());
 }
 
 #[test]

@@ -104,6 +104,10 @@ fn sup_14_wrong_type_is_an_error() {
     }
 }
 
+fn fleet(more: &str) -> String {
+    format!("[fleet]\nname = \"lab\"\nbrokers = [\"mqtt://b:1883\"]\nvoters = [\"a\"]\n{more}")
+}
+
 #[test]
 fn sup_14_bad_value_is_an_error() {
     let probe = |line: &str| program("web", &format!("[worker.probe.liveness]\n{line}"));
@@ -123,8 +127,39 @@ fn sup_14_bad_value_is_an_error() {
             "never let anything start",
         ),
         (node("[supervision.damping]\ncrashes = 1"), "reeve.toml:2 supervision.damping.crashes:", "from 2"),
-        (node("[fleet]\nname = \"lab\"\nbrokers = [\"http://a\"]"), "reeve.toml:3 fleet.brokers:", "mqtts://"),
-        (node("[fleet]\nvoters = [\"a\"]"), "reeve.toml:1 fleet.name:", "is missing"),
+        (
+            node("[fleet]\nname = \"lab\"\nbrokers = [\"http://a\"]\nvoters = [\"a\"]"),
+            "reeve.toml:3 fleet.brokers:",
+            "mqtts://",
+        ),
+        (node(&fleet("").replace("name = \"lab\"", "")), "reeve.toml:1 fleet.name:", "is missing"),
+        (
+            node("[fleet]\nname = \"lab\"\nvoters = [\"a\"]"),
+            "reeve.toml:1 fleet.brokers:",
+            "is missing; expected the brokers",
+        ),
+        (node("[fleet]\nname = \"lab\"\nbrokers = [\"mqtt://b:1883\"]"), "reeve.toml:1 fleet.voters:", "1, 3 or 5"),
+        (
+            node(&fleet("").replace("[\"a\"]", "[\"a\", \"b\", \"a\"]")),
+            "reeve.toml:4 fleet.voters:",
+            "stands in the list twice",
+        ),
+        (
+            node(&fleet("").replace("[\"a\"]", "[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\"]")),
+            "reeve.toml:4 fleet.voters:",
+            "has 6 nodes",
+        ),
+        (
+            node(&fleet("[fleet.slots.reboot]\nmax_unavailable = \"0\"")),
+            "reeve.toml:6 fleet.slots.reboot.max_unavailable:",
+            "\"10%\"",
+        ),
+        (
+            node(&fleet("[fleet.slots.reboot]\nwindows = [\"nightly\"]")),
+            "reeve.toml:6 fleet.slots.reboot.windows:",
+            "Mon..Fri 22:00-06:00",
+        ),
+        (node(&fleet("[fleet.slots.reboot]\nttl = \"1s\"")), "reeve.toml:6 fleet.slots.reboot.ttl:", "10s"),
         (program("web", "replicas = -1"), "web.toml:3 worker.replicas:", "from 0 to 10000"),
         (program("web", "team = \"A\""), "web.toml:3 worker.team:", "team name \"A\""),
         (program("web", "user = \"a b\""), "web.toml:3 worker.user:", "account"),

@@ -3,6 +3,7 @@
 //! Types and ranges were checked fragment by fragment; here stand the relations between keys, workers, teams and host.
 
 mod doc;
+mod fleet;
 mod graph;
 mod node;
 mod placement;

@@ -1,4 +1,4 @@
-//! `reeve.toml`: node, launcher, supervision, metrics, teams; the fleet in form only.
+//! `reeve.toml`: node, launcher, supervision, metrics, teams.
 
 use super::doc::{Doc, Report};
 use crate::config::types::{
@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 
 /// Everything but the workers.
 pub(super) fn build(doc: &Doc<'_>, host: &HostFacts, report: &mut Report) -> Config {
-    fleet(doc, report);
+    let name = name(doc, host, report);
     Config {
-        node: Node { name: name(doc, host, report), labels: doc.map("node.labels") },
+        fleet: super::fleet::build(doc, &name, report),
+        node: Node { name, labels: doc.map("node.labels") },
         launcher: match doc.text("launcher.kind").as_deref() {
             Some("systemd") => LauncherKind::Systemd,
             Some("direct") => LauncherKind::Direct,
@@ -119,17 +120,4 @@ fn teams(doc: &Doc<'_>) -> BTreeMap<TeamName, Team> {
             Some((TeamName::new(name).ok()?, team))
         })
         .collect()
-}
-
-/// The keys are known already, so that a file written for later is checked now.
-fn fleet(doc: &Doc<'_>, report: &mut Report) {
-    if !doc.is_set("fleet") {
-        return;
-    }
-    if !doc.is_set("fleet.name") {
-        let text = "is missing; expected the name of the fleet".to_owned();
-        report.error(doc, "fleet.name", &[], text);
-    }
-    let text = "this version runs as a fleet of one that leads itself; the section is checked and not used";
-    report.warning(doc, "fleet", text.to_owned());
 }

@@ -97,8 +97,7 @@ impl Member {
 
     /// A new version of the document, in the own term.
     fn write_version(&mut self, document: Document, now: Mono) {
-        let ver = Ver { term: self.ballot.term, n: self.ballot.document.ver.n + 1 };
-        self.ballot.document = Document { ver, ..document };
+        self.ballot.document = Document { ver: self.next_ver(), ..document };
         self.dirty = true;
         if let State::Leader(reign) = &mut self.state {
             reign.written = now;
@@ -287,6 +286,27 @@ impl Member {
         }
         self.write_version(document, now);
         Ok((self.ballot.document.ver, self.drain()))
+    }
+
+    /// Whether anybody is to hear beats.
+    pub(super) fn beats(&self) -> bool {
+        let State::Leader(reign) = &self.state else { return false };
+        self.ballot.document.voters.len() > 1 || reign.leaving.is_some()
+    }
+
+    /// The version that a change which is proposed now would bring.
+    pub fn next_ver(&self) -> Ver {
+        Ver { term: self.ballot.term, n: self.ballot.document.ver.n + 1 }
+    }
+
+    /// Voters that have answered within a lease.
+    pub fn answered(&self, now: Mono) -> BTreeMap<NodeName, bool> {
+        let State::Leader(reign) = &self.state else { return BTreeMap::new() };
+        let fresh = |name: &NodeName| {
+            let acked = reign.peers.get(name).and_then(|peer| peer.acked);
+            *name == self.ballot.node || acked.is_some_and(|at| now.since(at) < self.timing.lease)
+        };
+        self.ballot.document.voters.keys().map(|name| (name.clone(), fresh(name))).collect()
     }
 
     fn may_propose(&self) -> Result<(), ProposeError> {

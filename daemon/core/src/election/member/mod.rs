@@ -20,11 +20,12 @@ use super::message::{Message, Sender};
 use super::plant::Plant;
 use super::table::{Act, Kind, Role, act};
 use super::timing::Timing;
-use crate::fleet::Bound;
+use crate::fleet::{Bound, Document};
 use crate::rng::Rng;
 use crate::time::Mono;
 use lead::Reign;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A term that is more epochs ahead than people can have recovered the fleet is no term, but an attempt to use them up.
@@ -188,7 +189,8 @@ impl Member {
             State::Follower => Some((self.stands_at, "nobody leads")),
             State::PreCandidate(round) => Some((round.until, "ask again")),
             State::Candidate(round) => Some((round.until, "stand again")),
-            State::Leader(reign) => Some((reign.next_beat, "beat")),
+            // Nobody has to hear it.
+            State::Leader(reign) => self.beats().then_some((reign.next_beat, "beat")),
         }
     }
 
@@ -230,6 +232,43 @@ impl Member {
         }
     }
 
+    /// When a leader was heard last by a voter that follows one.
+    pub fn heard(&self) -> Option<Mono> {
+        self.heard
+    }
+
+    /// Goes on alone, in a new epoch: the majority is lost for good. Old tokens lose, as their terms are smaller.
+    /// Whether the others are lost nobody but a person can know.
+    pub fn recover(&mut self, now: Mono) -> Vec<Effect> {
+        self.step_down("the fleet is recovered");
+        let ballot = &mut self.ballot;
+        let term = ballot.term.next_epoch();
+        ballot.term = term;
+        ballot.voted_for = None;
+        let own = (ballot.node.clone(), Some(Bound { seat: ballot.seat, boot: ballot.boot }));
+        let ver = Ver { term, n: ballot.document.ver.n + 1 };
+        ballot.document = Document { ver, voters: Arc::new(BTreeMap::from([own])), ..ballot.document.clone() };
+        self.dirty = true;
+        self.leader = None;
+        self.failed = false;
+        self.state = State::Follower;
+        self.wait_for_leader(now);
+        self.drain()
+    }
+
+    /// The fleet was recovered without this voter: it must not elect beside it.
+    pub fn supersede(&mut self, term: Term, leader: &NodeName) -> Vec<Effect> {
+        if term.epoch() > self.ballot.term.epoch() && !matches!(self.state, State::Observer | State::Silent(_)) {
+            let why = format!(
+                "{leader} has recovered the fleet without it, in term {term}; `reevectl fleet rejoin` makes it a voter again"
+            );
+            self.fall_silent(why);
+            // A newer document may take it in again in this life.
+            self.failed = false;
+        }
+        self.drain()
+    }
+
     /// Events that came in a role that has no use for them, counted.
     pub fn ignored(&self) -> impl Iterator<Item = (Role, Kind, u64)> {
         self.ignored.iter().map(|((role, kind), count)| (*role, *kind, *count))
@@ -246,7 +285,8 @@ impl Member {
         cfg!(feature = "plants") && self.plants.contains(&plant)
     }
 
-    fn is_voter(&self) -> bool {
+    /// Whether it elects, by the newest document it has.
+    pub fn is_voter(&self) -> bool {
         self.ballot.document.voters.contains_key(&self.ballot.node)
     }
 

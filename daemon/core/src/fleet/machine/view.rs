@@ -1,0 +1,217 @@
+//! The picture.
+
+use super::{BEACON_AGE, Fleet};
+use crate::election::{NodeName, Role};
+use crate::fleet::slot::SlotId;
+use crate::fleet::status::{FleetStatus, SlotStatus};
+use crate::fleet::talk::Want;
+use crate::time::{Mono, Now, Wall};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The registry is drawn anew at most so often: it may have ten thousand nodes.
+const REGISTRY: Duration = Duration::from_secs(1);
+
+impl Fleet {
+    /// Whether there is a leader that a majority answers, as far as this node can know.
+    pub(super) fn quorum(&self) -> bool {
+        let now = self.now.mono;
+        match self.member.role() {
+            Role::Leader => self.member.holds_lease(now),
+            Role::Follower => {
+                let heard = self.member.heard().filter(|_| self.member.view().leader.is_some());
+                heard.is_some_and(|at| now.since(at) < self.config.timing.election_max)
+            }
+            Role::PreCandidate | Role::Candidate => false,
+            Role::Observer | Role::Silent => {
+                let heard = self.beacon.as_ref().map(|(_, _, heard)| heard.mono);
+                heard.is_some_and(|at| now.since(at) < BEACON_AGE)
+            }
+        }
+    }
+
+    /// What is wrong, in one sentence. Empty when nothing is.
+    pub(super) fn trouble(&self) -> String {
+        if self.alone {
+            return String::new();
+        }
+        if let Some(why) = self.lost.as_ref().or(self.member.view().silent.as_ref()) {
+            return format!("this node votes no more: {why}");
+        }
+        let away = "slots frozen, workers unaffected";
+        if !self.is_connected() {
+            let why = self.brokers.first().map(|broker| format!("{}: {}", broker.url, broker.reason));
+            return format!("no broker is connected ({}); {away}", why.unwrap_or_default());
+        }
+        if !self.quorum() {
+            return format!("no quorum since {}: {away}", clock(self.quorum_at.wall));
+        }
+        if self.silence {
+            return "most nodes fell silent at once: a broker is the likely cause; nobody is declared lost".to_owned();
+        }
+        String::new()
+    }
+
+    fn role_word(&self) -> &'static str {
+        match self.member.role() {
+            Role::Leader if self.quorum() => "leader",
+            Role::PreCandidate | Role::Candidate => "candidate",
+            _ if !self.quorum() => "isolated",
+            Role::Leader => "leader",
+            Role::Follower => "follower",
+            Role::Observer | Role::Silent => "observer",
+        }
+    }
+
+    /// As everybody else sees it.
+    pub fn status(&mut self, now: Now) -> FleetStatus {
+        self.now = now;
+        let role = self.role_word();
+        if self.since.0 != role {
+            self.since = (role, now.wall);
+        }
+        let view = self.member.view();
+        let voters = self.voters();
+        let names: BTreeSet<NodeName> = voters.keys().cloned().collect();
+        if self.is_voter() && self.nodes.0.is_none_or(|at| now.mono >= at + REGISTRY) {
+            self.nodes = (Some(now.mono), Arc::new(self.roster.view(&names)));
+        }
+        let leads = self.member.role() == Role::Leader;
+        let beacon = self.beacon.as_ref().map(|(leader, beacon, _)| (leader.clone(), beacon.term));
+        let followed = view.leader.clone().map(|leader| (leader, view.term));
+        let (leader, term) = match followed.or(beacon) {
+            Some((leader, term)) => (Some(leader), term.max(view.term)),
+            None => (None, view.term),
+        };
+        let contact = match view.role {
+            Role::Leader => self.quorum().then_some(now.wall),
+            Role::Follower => self.member.heard().map(|at| ago(now, at)),
+            _ => self.beacon.as_ref().map(|(_, _, heard)| heard.wall),
+        };
+        let frozen = match leads || self.member.is_voter() {
+            true => self.member.ballot().document.frozen.clone(),
+            false => self.beacon.as_ref().and_then(|(_, beacon, _)| beacon.frozen.clone()),
+        };
+        let mut tallies = self.tallies.clone();
+        tallies.ignored = self.member.ignored().map(|(_, _, count)| count).sum();
+        FleetStatus {
+            fleet: self.config.name.clone(),
+            alone: self.alone,
+            role,
+            since: self.since.1,
+            term: term.to_string(),
+            term_number: term.0,
+            leader,
+            quorum: self.quorum(),
+            lease_end: view.lease_end,
+            contact,
+            voters,
+            ver: view.ver,
+            commit: view.commit,
+            brokers: self.brokers.clone(),
+            reason: self.trouble(),
+            silence: self.silence,
+            frozen,
+            report_interval: self.interval(),
+            nodes: Arc::clone(&self.nodes.1),
+            slots: Arc::new(self.slots()),
+            past: self.past.view(),
+            tallies,
+        }
+    }
+
+    fn voters(&self) -> BTreeMap<NodeName, Option<bool>> {
+        let answered = self.member.answered(self.now.mono);
+        if !answered.is_empty() {
+            return answered.into_iter().map(|(name, fresh)| (name, Some(fresh))).collect();
+        }
+        let from_beacon = self.beacon.as_ref().filter(|_| !self.member.is_voter());
+        match from_beacon {
+            Some((_, beacon, _)) => beacon.voters.iter().map(|name| (name.clone(), None)).collect(),
+            None => self.member.ballot().document.voters.keys().map(|name| (name.clone(), None)).collect(),
+        }
+    }
+
+    /// Held, asked for and queued, as this node knows them: all of them on voters, its own on observers.
+    fn slots(&self) -> Vec<SlotStatus> {
+        let mut slots: BTreeMap<SlotId, SlotStatus> = BTreeMap::new();
+        for (id, held) in &self.file.held {
+            let until = self.errands.until.get(id);
+            let (state, blocked) = match (held.fence, until) {
+                (None, _) => ("asking", String::new()),
+                (Some(_), Some(_)) => ("granted", String::new()),
+                (Some(_), None) => ("suspect", "its time is over, or it is of an earlier start of reeved".to_owned()),
+            };
+            let status = SlotStatus {
+                id: id.clone(),
+                kind: held.kind.clone(),
+                group: String::new(),
+                state,
+                reason: held.reason.clone(),
+                since: Wall::default(),
+                expires: until.map(|at| ahead(self.now, *at)),
+                fence: held.fence,
+                position: None,
+                blocked,
+            };
+            slots.insert(id.clone(), status);
+        }
+        for errand in self.errands.list() {
+            if let Want::Slot { id, .. } = &errand.want
+                && let Some(status) = slots.get_mut(id)
+                && let Some(happened) = self.past.newest(id)
+            {
+                status.blocked.clone_from(&happened.text);
+                status.since = happened.at;
+            }
+        }
+        for (id, slot) in self.member.ballot().document.slots.iter() {
+            let expires = self.desk.as_ref().and_then(|desk| desk.expires(id, slot));
+            let status = SlotStatus {
+                id: id.clone(),
+                kind: slot.kind.clone(),
+                group: slot.group.clone(),
+                state: if slot.suspect.is_some() { "suspect" } else { "granted" },
+                reason: slot.reason.clone(),
+                since: slot.since,
+                expires: expires.map(|at| ahead(self.now, at)),
+                fence: Some(slot.fence),
+                position: None,
+                blocked: slot.suspect.clone().unwrap_or_default(),
+            };
+            slots.insert(id.clone(), status);
+        }
+        for (place, waiting) in self.desk.iter().flat_map(|desk| desk.queue()).enumerate() {
+            let status = SlotStatus {
+                id: waiting.id.clone(),
+                kind: waiting.kind.clone(),
+                group: waiting.group.clone(),
+                state: "queued",
+                reason: waiting.reason.clone(),
+                since: waiting.since,
+                expires: None,
+                fence: None,
+                position: Some(u32::try_from(place + 1).unwrap_or(u32::MAX)),
+                blocked: waiting.blocked.clone(),
+            };
+            slots.insert(waiting.id.clone(), status);
+        }
+        slots.into_values().collect()
+    }
+}
+
+fn ago(now: Now, at: Mono) -> Wall {
+    let span = u64::try_from(now.mono.since(at).as_micros()).unwrap_or(u64::MAX);
+    Wall(now.wall.0.saturating_sub(span))
+}
+
+fn ahead(now: Now, at: Mono) -> Wall {
+    now.wall.plus(at.since(now.mono))
+}
+
+/// `02:13:04 UTC`.
+fn clock(at: Wall) -> String {
+    let seconds = at.0 / 1_000_000 % 86_400;
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}

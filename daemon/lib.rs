@@ -6,6 +6,7 @@
 //! - [`bus`]: the only door to D-Bus, for serving and for asking.
 //! - [`export`]: the scrape endpoint and the textfile, on a thread of their own.
 //! - [`intake`]: what workers say of themselves in numbers, on a thread of its own.
+//! - [`mqtt`]: the only door to the brokers of a fleet; moves bytes.
 //! - [`ctl`]: `reevectl`, which knows only the bus.
 
 pub mod app;
@@ -14,4 +15,5 @@ pub mod ctl;
 pub mod export;
 pub mod host;
 pub mod intake;
+pub mod mqtt;
 pub mod sources;

@@ -23,7 +23,7 @@ pub(super) struct Line {
 }
 
 /// Behind the lock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// Its counters, and how it stands.
     status: BrokerStatus,
@@ -49,18 +49,7 @@ impl Line {
     pub(super) fn new(index: usize, url: &str, events: mpsc::Sender<LinkEvent>) -> Self {
         let status =
             BrokerStatus { url: url.to_owned(), reason: "not connected yet".to_owned(), ..BrokerStatus::default() };
-        let state = State {
-            status,
-            client: None,
-            since: None,
-            outbox: Outbox::default(),
-            handed: 0,
-            news: News::default(),
-            heard: false,
-            end: None,
-            left: None,
-            disconnecting: false,
-        };
+        let state = State { status, ..State::default() };
         Self { index, events, wake: Notify::new(), state: Mutex::new(state) }
     }
 

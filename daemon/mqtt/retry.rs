@@ -6,6 +6,9 @@ use std::time::Duration;
 /// A connection that lasted this long was a good one: after it the spans start anew.
 const GOOD: Duration = Duration::from_secs(10);
 
+/// No span is shorter, whatever the settings say: a broker that is down is not asked in a circle.
+const LEAST: Duration = Duration::from_millis(10);
+
 /// Doubles from the first span to the most, with jitter, so that the nodes that lost a broker together do not come back
 /// together.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Retry {
 impl Retry {
     /// `spans`: first, most.
     pub(super) fn new(spans: (Duration, Duration), seed: u64) -> Self {
-        let (first, most) = spans;
+        let (first, most) = (spans.0.max(LEAST), spans.1.max(LEAST));
         Self { first, most, next: first, rng: Rng::new(seed) }
     }
 
@@ -52,6 +55,12 @@ mod tests {
         about(retry.after(Some(MS(9_999))), 1000);
         about(retry.after(Some(GOOD)), 100);
         about(retry.after(Some(MS(5))), 200);
+    }
+
+    #[test]
+    fn never_none_at_all() {
+        let mut retry = Retry::new((Duration::ZERO, Duration::ZERO), 1);
+        assert!((0..5).all(|_| retry.after(None) >= MS(8)));
     }
 
     #[test]

@@ -164,6 +164,7 @@ fn config(roots: RootCertStore, identity: Option<Identity<'_>>) -> Result<Client
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 mod tests {
     use super::*;
 

@@ -23,7 +23,9 @@ const SILENT_TICKS: u32 = 4;
 const SLACK: Duration = Duration::from_secs(2);
 
 /// The link to all brokers: one keeper and one poller for each. Dropping it says goodbye to the brokers in the
-/// background, for at most 200 ms, so that no will is published; that needs the runtime to go on. [`Links::close`] waits.
+/// background, for at most 200 ms, so that no will is published; that needs the runtime to go on. [`Links::close`]
+/// waits, and is what to call before another link with the same client id starts: a broker that is asked by a second
+/// connection ends the first one as if it had been lost.
 pub struct Links {
     lines: Vec<Arc<Line>>,
     keepers: Vec<JoinHandle<()>>,
@@ -36,9 +38,9 @@ impl fmt::Debug for Links {
 }
 
 impl Links {
-    /// Starts the tasks, on the tokio runtime it is called in, and returns at once. When `events` is full, messages are
-    /// dropped and counted; who came and went is kept until there is room. A will that no MQTT packet can hold counts as
-    /// refused at each broker, and the connections are made without one.
+    /// Starts the tasks, on the tokio runtime it is called in, and returns at once. When `events` is full, messages
+    /// are dropped and counted; who came and went is kept until there is room. A will that no MQTT packet can hold
+    /// counts as refused at each broker, and the connections are made without one.
     pub fn start(options: Options, events: mpsc::Sender<LinkEvent>) -> Links {
         let options = Arc::new(options);
         let subscriptions: Arc<[String]> = options.subscriptions.iter().cloned().collect();
@@ -61,8 +63,8 @@ impl Links {
         Links { lines, keepers }
     }
 
-    /// Publishes `last` to each connected broker, after what is queued, and leaves them politely, so that none publishes
-    /// the will. Waits at most 500 ms.
+    /// Publishes `last` to each connected broker, after what is queued, and leaves them politely, so that none
+    /// publishes the will. Waits at most 500 ms.
     pub async fn close(mut self, last: Option<Publication>) {
         if let Some(last) = last {
             self.publish(To::All, last);
@@ -140,7 +142,8 @@ impl Keeper {
     /// Lets the poller run until its connection is gone, the broker is silent for too long, or the end takes too long.
     /// Nothing here is part of a poll: all of it may be dropped at any await. The set ends its task with itself.
     ///
-    /// The poller has come to its end when this returns: it must not write to the line of a connection that is counted as lost.
+    /// The poller has come to its end when this returns: it must not write to the line of a connection that is counted
+    /// as lost.
     async fn watch(&self, poller: Poller) -> String {
         let half = self.options.keep_alive() / 2;
         let connecting = (CONNECT_TIMEOUT + SLACK).as_millis().div_ceil(half.as_millis().max(1));
@@ -194,8 +197,8 @@ impl Keeper {
         }
     }
 
-    /// Delivers a piece of news, or returns when there is a new one, or the end. A permit that is not taken goes back; a
-    /// wake that is not taken stays.
+    /// Delivers a piece of news, or returns when there is a new one, or the end. A permit that is not taken goes back;
+    /// a wake that is not taken stays.
     async fn news(&self) {
         if self.line.has_news() {
             tokio::select! {

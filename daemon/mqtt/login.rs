@@ -43,8 +43,8 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// A text for people: which file, and what was expected there. A name for which there is no file at all is a mistake,
-    /// as is a certificate without a key.
+    /// A text for people: which file, and what was expected there. A name for which there is no file at all is a
+    /// mistake, as is a certificate without a key.
     pub fn read(node: &str, folder: &Path, name: Option<&str>, brokers: &[String]) -> Result<Self, String> {
         let secure = brokers.iter().any(|url| url.starts_with("mqtts://"));
         let Some(name) = name else {

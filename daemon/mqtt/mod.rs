@@ -8,26 +8,28 @@
 //! ```
 //!
 //! - `link`: [`Links`], the handle; a broker's **keeper** tries again, watches and reports what waits to be reported.
-//! - `poller`: a broker's **poller** polls rumqttc in a task of its own and does nothing else, since a poll must not be
-//!   raced against anything. What it hears it writes to the `line`.
+//! - `poller`: a broker's **poller** polls rumqttc in a task of its own and does nothing else, since a poll must not
+//!   be raced against anything. What it hears it writes to the `line`.
 //! - `line`: what loop, keeper and poller share of one broker, behind a lock that is never held across an await.
 //! - `outbox`: what waits to be sent: bounded, the oldest goes first. `news`: what waits to be told.
 //! - `retry`: spans between tries. `reason`: rumqttc's errors in words for people.
 //! - `options`, `login`: what it is told at the start.
 //!
-//! **Each connection gets an event loop of its own.** rumqttc keeps requests of the former connection, keeps a collision
-//! of packet ids for ever, and cannot be pulled out of a poll that hangs; a new one has none of that. So what was queued at
-//! a loss is lost, and counted.
+//! **Each connection gets an event loop of its own.** rumqttc keeps requests of the former connection, keeps a
+//! collision of packet ids for ever, and cannot be pulled out of a poll that hangs; a new one has none of that. So
+//! what was queued at a loss is lost, and counted.
 //!
 //! **The outbox is ours, rumqttc's request channel is not used as one.** That channel cannot give back its oldest entry,
 //! so it is kept at a few places and refilled, from the outbox, by whoever publishes and after each event of the poller.
 //! Nobody ever waits for it.
 //!
-//! **Connected** is told when the broker has granted the subscriptions (or a message has come by one of them). A broker
-//! that refuses one of them is left again, politely, so that no will is published, and says so as the reason of **Lost**.
+//! **Connected** is told when the broker has granted the subscriptions (or a message has come by one of them). A
+//! broker that refuses one of them is left again, politely, so that no will is published, and says so as the reason of
+//! **Lost**.
 //!
 //! **Silence.** rumqttc pings at each keep-alive and gives up when the next one is due without an answer. The keeper
-//! does the same from outside the poller, by counted ticks, so that a pause of this process is not held against the broker.
+//! does the same from outside the poller, by counted ticks, so that a pause of this process is not held against the
+//! broker.
 
 mod line;
 mod link;
@@ -113,8 +115,8 @@ pub struct BrokerStatus {
 
 /// A way to the brokers.
 pub trait Link: Debug + Send {
-    /// Never waits. What no broker takes now is dropped and counted: without a connection this one, with a full outbox the
-    /// oldest of QoS 0 that waits there.
+    /// Never waits. What no broker takes now is dropped and counted: without a connection this one, with a full outbox
+    /// the oldest of QoS 0 that waits there.
     fn publish(&mut self, to: To, publication: Publication);
 
     /// How each broker stands, in the order of the configuration.

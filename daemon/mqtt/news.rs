@@ -11,8 +11,8 @@ const MOST: usize = 4;
 pub(super) struct News(VecDeque<LinkEvent>);
 
 impl News {
-    /// Adds one. Of two losses in a row only the later counts; of many comings and goings the first pair is left out, so that
-    /// what the receiver knows still fits what comes next, and the last one is as it is.
+    /// Adds one. Of two losses in a row only the later counts; of many comings and goings the first pair is left out,
+    /// so that what the receiver knows still fits what comes next, and the last one is as it is.
     pub(super) fn push(&mut self, event: LinkEvent) {
         if let (Some(LinkEvent::Lost(..)), LinkEvent::Lost(..)) = (self.0.back(), &event) {
             self.0.pop_back();

@@ -120,10 +120,10 @@ impl Line {
     }
 
     /// A message came.
-    pub(super) fn message(&self, topic: String, payload: Vec<u8>) {
+    pub(super) fn message(&self, topic: String, payload: Vec<u8>, retained: bool) {
         let mut state = lock(&self.state);
         state.status.received += 1;
-        let message = LinkEvent::Message { broker: self.index, topic, payload };
+        let message = LinkEvent::Message { broker: self.index, topic, payload, retained };
         // Not before the news that waits.
         if !state.news.is_empty() || self.events.try_send(message).is_err() {
             state.status.dropped += 1;

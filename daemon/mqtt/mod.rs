@@ -14,6 +14,7 @@
 //! - `outbox`: what waits to be sent: bounded, the oldest goes first. `news`: what waits to be told.
 //! - `retry`: spans between tries. `reason`: rumqttc's errors in words for people.
 //! - `options`, `login`: what it is told at the start.
+//! - `topics`, `wire`: how what the fleet says looks on its way; the link itself knows neither.
 //!
 //! **Each connection gets an event loop of its own.** rumqttc keeps requests of the former connection, keeps a
 //! collision of packet ids for ever, and cannot be pulled out of a poll that hangs; a new one has none of that. So
@@ -40,10 +41,14 @@ mod outbox;
 mod poller;
 mod reason;
 mod retry;
+mod topics;
+mod wire;
 
 pub use link::Links;
 pub use login::Login;
 pub use options::Options;
+pub use topics::{Home, Route};
+pub use wire::{Wrong, decode, encode};
 
 use std::fmt::Debug;
 
@@ -78,6 +83,8 @@ pub enum LinkEvent {
         topic: String,
         /// What was published.
         payload: Vec<u8>,
+        /// The broker had kept it; nobody knows for how long.
+        retained: bool,
     },
 }
 

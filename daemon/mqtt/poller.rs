@@ -61,7 +61,7 @@ impl Poller {
             Packet::Publish(publish) => {
                 // Brokers may send by a subscription before they confirm it.
                 self.line.up();
-                self.line.message(publish.topic, publish.payload.into());
+                self.line.message(publish.topic, publish.payload.into(), publish.retain);
                 Ok(())
             }
             _ => Ok(()),
@@ -89,7 +89,7 @@ impl Poller {
         for event in events {
             match event {
                 Event::Incoming(Packet::Publish(publish)) if !left && self.line.connected() => {
-                    self.line.message(publish.topic, publish.payload.into());
+                    self.line.message(publish.topic, publish.payload.into(), publish.retain);
                 }
                 Event::Outgoing(Outgoing::Publish(_)) => self.line.wrote(),
                 _ => {}

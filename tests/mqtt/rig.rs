@@ -78,7 +78,7 @@ impl Rig {
     /// The next event is a message: broker, topic, payload.
     pub async fn message(&mut self) -> (usize, String, Vec<u8>) {
         match self.next().await {
-            LinkEvent::Message { broker, topic, payload } => (broker, topic, payload),
+            LinkEvent::Message { broker, topic, payload, .. } => (broker, topic, payload),
             other => panic!("{other:?}"),
         }
     }

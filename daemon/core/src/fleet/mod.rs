@@ -13,6 +13,7 @@
 //! ```
 //! Every node has all of this; what it does follows from its role. [`Fleet`] joins the parts.
 
+pub mod broker;
 mod change;
 mod command;
 mod dedup;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::{fs, io};
 
 /// The order in which a reader meets the interfaces; any other follows by name.
-const ORDER: [&str; 9] =
-    ["Manager", "Workers", "Worker", "Replica", "Gpus", "Maintenance", "TaskRun", "Metrics", "Audit"];
+const ORDER: [&str; 10] =
+    ["Manager", "Workers", "Worker", "Replica", "Gpus", "Maintenance", "TaskRun", "Fleet", "Metrics", "Audit"];
 
 /// All interfaces found in `dir`.
 pub fn render(dir: &Path) -> io::Result<String> {

@@ -99,6 +99,14 @@ impl Args {
         bounded("an argument", text)
     }
 
+    /// The argument `reason`, wherever it stands; `None`: there is none, or it is empty.
+    pub fn reason(&mut self) -> Result<Option<String>, Error> {
+        let Some(at) = self.values.iter().position(|(name, _)| *name == "reason") else { return Ok(None) };
+        let Some((name, value)) = self.values.remove(at) else { return Ok(None) };
+        let reason = String::try_from(value).map_err(|_| Error::argument("reason: expected a text"))?;
+        Ok(Some(bounded(name, reason)?).filter(|r| !r.is_empty()))
+    }
+
     /// The next argument: a list of texts, not more of them than anybody types.
     pub fn texts(&mut self) -> Result<Vec<String>, Error> {
         const MOST: usize = 64;
@@ -192,6 +200,7 @@ impl Options {
                         "b" => boolean(&value).is_some(),
                         "u" => unsigned(&value).is_some_and(|n| u32::try_from(n).is_ok()),
                         "t" => unsigned(&value).is_some(),
+                        "as" => texts(&value).is_some(),
                         _ => text(&value).is_some(),
                     };
                     if !fits {
@@ -218,6 +227,11 @@ impl Options {
     pub fn text(&self, name: &str) -> Option<String> {
         self.own.get(name).and_then(|v| text(v))
     }
+
+    /// An option of the method: none when it is not given.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        self.own.get(name).and_then(|v| texts(v)).unwrap_or_default()
+    }
 }
 
 fn known_options(method: &Method) -> String {
@@ -236,6 +250,14 @@ fn text(value: &Variant<'_>) -> Option<String> {
     match value {
         Variant::Str(s) => Some(s.as_str().to_owned()),
         Variant::Variant(v) => text(v),
+        _ => None,
+    }
+}
+
+fn texts(value: &Variant<'_>) -> Option<Vec<String>> {
+    match value {
+        Variant::Array(list) => list.iter().map(text).collect(),
+        Variant::Variant(v) => texts(v),
         _ => None,
     }
 }

@@ -94,13 +94,11 @@ impl Call<'_> {
                         .ok_or_else(|| Error::argument(format!("id: expected the id of a task run, not {id:?}")))?,
                 );
             }
-            Some("reason") => {
-                let reason = self.args.text()?;
-                if !reason.is_empty() {
-                    self.reason = Some(reason);
-                }
-            }
             _ => {}
+        }
+        // Wherever it stands: the audit trail and polkit's rules want it before anything is done.
+        if let Some(reason) = self.args.reason()? {
+            self.reason = Some(reason);
         }
         Ok(())
     }
@@ -270,6 +268,7 @@ impl Trail {
                 Object::Worker(worker) => worker.to_string(),
                 Object::Replica(replica) => replica.to_string(),
                 Object::TaskRun(id) => run_id(*id),
+                Object::Fleet => "fleet".into(),
             },
             arguments: Default::default(),
             caller: client.clone(),
@@ -297,8 +296,10 @@ impl Trail {
             entry.target = target.to_string();
         } else if let Some(id) = call.operation {
             entry.target = run_id(id);
-        } else if let Some(team) = entry.arguments.get("team").and_then(|t| t.as_str()) {
-            entry.target = team.to_owned();
+        } else if let Some(named) = ["team", "slot", "node"].iter().find_map(|a| entry.arguments.get(*a)?.as_str())
+            && !named.is_empty()
+        {
+            entry.target = named.to_owned();
         }
     }
 

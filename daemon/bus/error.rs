@@ -15,11 +15,17 @@ pub const NAMES: &[&str] = &[
     "NoSuchReplica",
     "NoSuchTeam",
     "NoSuchTaskRun",
+    "NoSuchNode",
+    "NoSuchSlot",
     "NoSuchKey",
     "InvalidArgument",
     "InvalidState",
     "Conflict",
     "Unplaceable",
+    "NotLeader",
+    "NoQuorum",
+    "SlotUnavailable",
+    "OutsideWindow",
     "Draining",
     "Timeout",
     "Cancelled",
@@ -63,6 +69,11 @@ impl Error {
     /// Not in this version, or not in this set-up.
     pub fn not_supported(text: impl Into<String>) -> Self {
         Self::new("NotSupported", text)
+    }
+
+    /// Not in the present state of things.
+    pub fn invalid_state(text: impl Into<String>) -> Self {
+        Self::new("InvalidState", text)
     }
 
     /// Something we lean on does not answer.

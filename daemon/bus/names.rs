@@ -10,7 +10,7 @@ pub const BUS_NAME: &str = "org.reeve.Node1";
 /// The manager's path; all other objects are below it.
 pub const ROOT: &str = "/org/reeve/Node1";
 /// Counts additions to the interfaces.
-pub const API_MINOR: u32 = 2;
+pub const API_MINOR: u32 = 3;
 /// Prefix of our error names.
 pub const ERROR_PREFIX: &str = "org.reeve.Error.";
 
@@ -25,6 +25,8 @@ pub enum Object {
     Replica(ReplicaId),
     /// `task_run/<id>`.
     TaskRun(OperationId),
+    /// `fleet`.
+    Fleet,
 }
 
 impl Object {
@@ -35,6 +37,7 @@ impl Object {
             Object::Worker(worker) => format!("{ROOT}/worker/{}", escape(worker.as_str())),
             Object::Replica(replica) => format!("{ROOT}/worker/{}/{}", escape(replica.worker.as_str()), replica.index),
             Object::TaskRun(id) => format!("{ROOT}/task_run/{}", run_id(*id)),
+            Object::Fleet => format!("{ROOT}/fleet"),
         }
     }
 
@@ -43,6 +46,9 @@ impl Object {
         let rest = path.strip_prefix(ROOT)?;
         if rest.is_empty() {
             return Some(Object::Root);
+        }
+        if rest == "/fleet" {
+            return Some(Object::Fleet);
         }
         let mut parts = rest.strip_prefix('/')?.split('/');
         let object = match (parts.next()?, parts.next()?, parts.next()) {
@@ -60,7 +66,7 @@ impl Object {
     /// Whether it exists now.
     pub fn exists(&self, snapshot: &Snapshot) -> bool {
         match self {
-            Object::Root => true,
+            Object::Root | Object::Fleet => true,
             Object::Worker(worker) => snapshot.workers.contains_key(worker),
             Object::Replica(id) => replica(snapshot, id).is_some(),
             Object::TaskRun(id) => operation(snapshot, *id).is_some(),
@@ -74,6 +80,7 @@ impl Object {
             Object::Worker(_) => &["Worker"],
             Object::Replica(_) => &["Replica"],
             Object::TaskRun(_) => &["TaskRun"],
+            Object::Fleet => &["Fleet"],
         }
     }
 
@@ -82,7 +89,7 @@ impl Object {
         match self {
             Object::Worker(worker) => Some(Target::Worker(worker.clone())),
             Object::Replica(replica) => Some(Target::Replica(replica.clone())),
-            Object::Root | Object::TaskRun(_) => None,
+            Object::Root | Object::TaskRun(_) | Object::Fleet => None,
         }
     }
 }
@@ -177,6 +184,7 @@ mod tests {
                 Object::Replica(ReplicaId::new(WorkerName::new("3web").unwrap(), 12)),
             ),
             ("/org/reeve/Node1/task_run/00000000000000000000000042", Object::TaskRun(OperationId(42))),
+            ("/org/reeve/Node1/fleet", Object::Fleet),
         ] {
             assert_eq!(object.path(), path);
             assert_eq!(Object::parse(path), Some(object), "{path}");
@@ -196,7 +204,8 @@ mod tests {
             "/org/reeve/Node1/worker/web/1/1",
             "/org/reeve/Node1/worker/web_",
             "/org/reeve/Node1/task_run/42",
-            "/org/reeve/Node1/fleet",
+            "/org/reeve/Node1/fleet/",
+            "/org/reeve/Node1/fleet/a",
         ] {
             assert_eq!(Object::parse(path), None, "{path}");
         }

@@ -117,12 +117,12 @@ fn introspection(snapshot: &Snapshot, path: &str) -> Option<String> {
         }
         let interfaces = object.interfaces().iter().filter_map(|n| table::interface(n));
         let children = match &object {
-            Object::Root => vec!["worker".to_owned(), "task_run".to_owned()],
+            Object::Root => ["worker", "task_run", "fleet"].map(str::to_owned).to_vec(),
             Object::Worker(name) => snapshot
                 .workers
                 .get(name)
                 .map_or(Vec::new(), |w| w.replicas.iter().map(|r| r.id.index.to_string()).collect()),
-            Object::Replica(_) | Object::TaskRun(_) => Vec::new(),
+            Object::Replica(_) | Object::TaskRun(_) | Object::Fleet => Vec::new(),
         };
         let root = object == Object::Root;
         return Some(introspect::object(interfaces, root, true, children));
@@ -161,7 +161,7 @@ fn objects(snapshot: &Snapshot) -> impl Iterator<Item = Object> + '_ {
     let workers = snapshot.workers.values().flat_map(|w| {
         std::iter::once(Object::Worker(w.name.clone())).chain(w.replicas.iter().map(|r| Object::Replica(r.id.clone())))
     });
-    workers.chain(snapshot.operations.iter().map(|o| Object::TaskRun(o.id)))
+    workers.chain(snapshot.operations.iter().map(|o| Object::TaskRun(o.id))).chain(std::iter::once(Object::Fleet))
 }
 
 /// `a{sa{sv}}`: the interfaces of one object with their properties, gauges unread.

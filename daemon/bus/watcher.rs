@@ -1,6 +1,8 @@
 //! Announces what changed between two snapshots. Each connection has its own: one that reads slowly sees fewer, larger
 //! steps, and holds up nobody.
 
+mod fleet;
+
 use super::names::Object;
 use super::objects::properties::{Gauges, View, error_name, task_name, values};
 use super::peer::Peer;
@@ -55,6 +57,7 @@ impl Step<'_> {
         self.node(out).await?;
         self.workers(out).await?;
         self.task_runs(out).await?;
+        self.fleet(out).await?;
         out.flush().await
     }
 
@@ -165,6 +168,15 @@ impl Step<'_> {
             out.removed(&Object::TaskRun(*id)).await?;
         }
         Ok(())
+    }
+
+    async fn fleet(&self, out: &mut Outbox<'_>) -> zbus::Result<()> {
+        let (old, new) = (&self.before.snapshot.fleet, &self.after.snapshot.fleet);
+        if Arc::ptr_eq(old, new) {
+            return Ok(());
+        }
+        self.properties(out, &Object::Fleet).await?;
+        fleet::announce(out, old, new).await
     }
 
     /// One PropertiesChanged for each interface of the object that has changed.

@@ -45,7 +45,9 @@ pub(super) enum Val<'a> {
     Pair(Cow<'a, str>, Cow<'a, str>),
     /// `a{sv}`.
     Dict(Dict<'a>),
-    /// `aa{sv}`, each made when it is written.
+    /// `aa{sv}`.
+    Dicts(Vec<Dict<'a>>),
+    /// The same, each made when it is written.
     Replicas(&'a [Arc<ReplicaStatus>]),
 }
 
@@ -77,7 +79,7 @@ impl<'a> Val<'a> {
             Val::Map(_) => "a{ss}",
             Val::Pair(..) => "(ss)",
             Val::Dict(_) => "a{sv}",
-            Val::Replicas(_) => "aa{sv}",
+            Val::Dicts(_) | Val::Replicas(_) => "aa{sv}",
         }
     }
 }
@@ -106,6 +108,7 @@ impl Serialize for Val<'_> {
             Val::Map(map) => variant(map, to),
             Val::Pair(one, other) => variant(&(one.as_ref(), other.as_ref()), to),
             Val::Dict(dict) => variant(dict, to),
+            Val::Dicts(dicts) => variant(dicts, to),
             Val::Replicas(replicas) => variant(&Replicas(replicas), to),
         }
     }
@@ -285,6 +288,7 @@ mod tests {
             Val::Map(&map),
             Val::Pair("a".into(), "b".into()),
             Val::Dict(Dict::new().with("k", Val::Count(1))),
+            Val::Dicts(vec![Dict::new()]),
             Val::Replicas(&[]),
         ];
         for value in &values {

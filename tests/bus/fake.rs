@@ -29,6 +29,7 @@ use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, Message, MessageStream, OwnedVariant, Variant};
 
 pub const ROOT: &str = "/org/reeve/Node1";
+pub const FLEET: &str = "/org/reeve/Node1/fleet";
 pub const RUN: &str = "0123456789abcdef0123456789abcdef";
 
 /// What the played loop was asked.

@@ -4,6 +4,7 @@
 
 mod daemon;
 mod fake;
+mod fleet;
 mod matrix;
 mod memory;
 mod methods;

@@ -19,12 +19,14 @@ fn body(method: &Method) -> Structure<'static> {
             ("target", _) => Variant::from("web/1"),
             ("worker", _) => Variant::from("web"),
             ("id", _) => Variant::from("7"),
+            ("slot", _) => Variant::from("gpu-07/12.1"),
             ("level", _) => Variant::from("info"),
             (_, "s") => Variant::from("drain"),
             (_, "u") => Variant::from(3_u32),
             (_, "i") => Variant::from(15_i32),
             (_, "t") => Variant::from(0_u64),
             ("values", _) => Variant::from(opt([("TasksMax", Variant::from("9"))])),
+            ("opt", _) if method.name == "Recover" => Variant::from(opt([("i-know", Variant::from(true))])),
             (_, "a{sv}") => Variant::from(none()),
             (_, "as") => Variant::from(Vec::<String>::new()),
             other => panic!("an argument for {other:?}"),
@@ -38,6 +40,7 @@ fn path(interface: &Interface) -> &'static str {
         "Worker" => "/org/reeve/Node1/worker/web",
         "Replica" => "/org/reeve/Node1/worker/web/1",
         "TaskRun" => "/org/reeve/Node1/task_run/00000000000000000000000007",
+        "Fleet" => FLEET,
         _ => ROOT,
     }
 }

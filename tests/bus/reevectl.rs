@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use tokio::process::Command as Process;
 
 /// A node on the private socket below its root.
-struct Rooted {
+pub struct Rooted {
     root: TempDir,
-    node: Node,
+    pub node: Node,
 }
 
 impl Rooted {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let root = TempDir::new().unwrap();
         let folder = root.path().join("run/reeve");
         std::fs::create_dir_all(&folder).unwrap();
@@ -32,18 +32,18 @@ impl Rooted {
     }
 
     /// Types a command line; exit code, output, errors.
-    async fn says(&self, line: &str) -> (i32, String, String) {
+    pub async fn says(&self, line: &str) -> (i32, String, String) {
         told(self.command(line).output().await.unwrap())
     }
 
-    async fn json(&self, line: &str) -> Value {
+    pub async fn json(&self, line: &str) -> Value {
         let (code, out, err) = self.says(&format!("--json {line}")).await;
         assert_eq!(code, 0, "{line}: {err}");
         serde_json::from_str(&out).unwrap()
     }
 
     /// Ends every running task run.
-    fn end(&self, result: &'static str) {
+    pub fn end(&self, result: &'static str) {
         self.node.change(|snapshot| {
             for operation in &mut snapshot.operations {
                 let mut ended = (**operation).clone();

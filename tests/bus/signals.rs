@@ -33,6 +33,7 @@ async fn every_property_has_the_type_the_table_says() {
             "Worker" => WEB,
             "Replica" => WEB_1,
             "TaskRun" => "/org/reeve/Node1/task_run/00000000000000000000000042",
+            "Fleet" => FLEET,
             _ => ROOT,
         };
         let full = format!("org.reeve.Node1.{}", interface.name);
@@ -161,7 +162,7 @@ async fn objects_that_come_and_go_are_announced() {
     let mut client = node.client().await;
     let reply = client.call(ROOT, MANAGER, "GetManagedObjects", &()).await.unwrap();
     let managed: Managed = reply.body().deserialize().unwrap();
-    assert_eq!(managed.len(), 5, "2 workers and 3 replicas");
+    assert_eq!(managed.len(), 6, "2 workers, 3 replicas and the fleet");
     let replica = &managed[&OwnedObjectPath::try_from(WEB_1).unwrap()]["org.reeve.Node1.Replica"];
     assert_eq!(text(&replica["State"]), "ready");
 
@@ -288,6 +289,7 @@ async fn standard_interfaces_answer_on_every_folder() {
         ("/org", "reeve"),
         ("/org/reeve", "Node1"),
         (ROOT, "worker"),
+        (ROOT, "fleet"),
         ("/org/reeve/Node1/worker", "_33d_2drender"),
         (WEB, "2"),
     ] {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+pub(super) mod fleet;
 mod gpus;
 mod manager;
 mod metrics;
@@ -84,6 +85,24 @@ pub(super) async fn act(call: &mut Call<'_>) -> Result<Message, Error> {
         Verb::GetMetrics => metrics::get(call),
         Verb::AuditQuery => audit::query(call),
         Verb::AuditVerify => audit::verify(call),
+        Verb::FleetStatus => fleet::status(call),
+        Verb::BrokerConfig => fleet::broker_config(call),
+        Verb::ListNodes => fleet::nodes(call),
+        Verb::ListSlots => fleet::slots(call),
+        Verb::Why => fleet::past::why(call),
+        Verb::Ask
+        | Verb::Release
+        | Verb::Break
+        | Verb::Freeze
+        | Verb::Unfreeze
+        | Verb::Handover
+        | Verb::Promote
+        | Verb::Demote
+        | Verb::Rejoin
+        | Verb::Recover => {
+            let asked = fleet::commands::read(call)?;
+            task_run(call, Command::Fleet(asked)).await
+        }
     }
 }
 

@@ -62,6 +62,7 @@ pub(in crate::bus) fn values<'a>(
         })]),
         ("Worker", Object::Worker(name)) => snapshot.workers.get(name).map(|w| worker(w, gauges)),
         ("Replica", Object::Replica(id)) => names::replica(snapshot, id).map(|r| replica(r, gauges)),
+        ("Fleet", Object::Fleet) => Some(super::fleet::properties(&snapshot.fleet, gauges)),
         ("TaskRun", Object::TaskRun(id)) => operation(snapshot, *id).map(|o| task_run(o)),
         _ => None,
     }
@@ -283,7 +284,7 @@ pub(in crate::bus) fn totals(snapshot: &Snapshot) -> Totals {
     totals
 }
 
-fn optional(text: Option<&str>) -> Val<'_> {
+pub(super) fn optional(text: Option<&str>) -> Val<'_> {
     Val::text(text.unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 //! Introspection, the XML that is shipped, `org.reeve.Node1(5)`, the argument and option checks, authorisation and the
 //! tests are made from [`INTERFACES`]. A [`Verb`] joins a method to the code that does it.
 
+mod fleet;
 mod gpus;
 mod manager;
 mod metrics;
@@ -21,6 +22,7 @@ pub const INTERFACES: &[Interface] = &[
     gpus::GPUS,
     node::MAINTENANCE,
     node::TASK_RUN,
+    fleet::FLEET,
     metrics::METRICS,
     node::AUDIT,
 ];
@@ -212,6 +214,21 @@ pub enum Verb {
     GetMetrics,
     AuditQuery,
     AuditVerify,
+    FleetStatus,
+    BrokerConfig,
+    ListNodes,
+    ListSlots,
+    Why,
+    Ask,
+    Release,
+    Break,
+    Freeze,
+    Unfreeze,
+    Handover,
+    Promote,
+    Demote,
+    Rejoin,
+    Recover,
 }
 
 /// Options that every method with an `opt` takes.

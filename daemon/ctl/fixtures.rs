@@ -1,5 +1,7 @@
 //! A node as tests show it.
 
+pub mod fleet;
+
 use super::render::Style;
 use super::render::units::utc_parts;
 use crate::bus::proxy::{

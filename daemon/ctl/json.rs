@@ -2,6 +2,8 @@
 //!
 //! The structs are the contract: others rely on the names and on every field being there.
 
+pub mod fleet;
+
 use super::render::units::rfc3339;
 use crate::bus::proxy::{self, AuditEntry, ConfigMark, EventEntry, PlanLine};
 use reeve_core::Wall;

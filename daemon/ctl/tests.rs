@@ -38,7 +38,7 @@ fn the_definitions_are_sound() {
 
 #[test]
 fn verbs_of_later_work_are_not_offered() {
-    for verb in ["task", "checklist", "report", "doctor", "fleet"] {
+    for verb in ["task", "checklist", "report", "doctor"] {
         assert!(Cli::try_parse_from(["reevectl", verb]).is_err(), "{verb}");
     }
     assert!(Cli::try_parse_from(["reevectl", "node", "reboot"]).is_err());
@@ -68,6 +68,15 @@ fn command_lines_are_understood() {
         "reevectl metrics cpu reeve_worker_* --json",
         "reevectl config explain worker.stop.timeout",
         "reevectl events -f --since 1h",
+        "reevectl fleet status --json",
+        "reevectl fleet nodes --file-sd --port 9723",
+        "reevectl fleet why gpu-07/12.1",
+        "reevectl fleet ask reboot --no-wait --reason kernel",
+        "reevectl fleet release gpu-07/12.1 --failed",
+        "reevectl fleet break gpu-07/12.1 --reason burned -y",
+        "reevectl fleet handover --reason update",
+        "reevectl fleet recover --i-know --reason fire",
+        "reevectl fleet broker-config --operator ops --operator eve",
     ] {
         assert!(parse(good).is_ok(), "{good}");
     }
@@ -81,6 +90,12 @@ fn command_lines_are_understood() {
         "reevectl logs web --previous --run 00",
         "reevectl scale web many",
         "reevectl nonsense",
+        "reevectl fleet",
+        "reevectl fleet nodes --port 9723",
+        "reevectl fleet nodes --file-sd --port 0",
+        "reevectl fleet break gpu-07/12.1",
+        "reevectl fleet handover gpu-05",
+        "reevectl fleet demote --reason old",
     ] {
         assert_eq!(parse(bad).unwrap_err().exit_code(), 2, "{bad}");
     }

@@ -45,6 +45,19 @@ impl Outcome {
         }
     }
 
+    /// As JSON has it.
+    pub fn document(&self) -> json::Outcome<'_> {
+        json::Outcome {
+            target: &self.target,
+            task_run: self.task_run.as_deref(),
+            state: &self.state,
+            result: self.result.as_deref(),
+            message: self.message.as_deref(),
+            error: self.error.as_deref(),
+            plan: self.plan.as_ref().map(|p| p.iter().map(json::Plan::new).collect()),
+        }
+    }
+
     fn refused(target: &str, error: &CallError) -> Self {
         let name = match error {
             CallError::Refused { name, .. } => name.clone(),
@@ -69,6 +82,30 @@ pub struct Asked {
     pub target: String,
     /// The answer.
     pub answer: Result<String, CallError>,
+    /// Where to look when it does not go well.
+    pub of: Of,
+}
+
+/// What a change concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// One worker or replica.
+    Worker,
+    /// The node, or all of its workers.
+    Node,
+    /// The fleet.
+    Fleet,
+}
+
+impl Of {
+    /// The commands that show how it stands, and what has happened.
+    fn see(self, target: &str) -> [String; 2] {
+        match self {
+            Of::Worker => [format!("reevectl status {target}"), format!("reevectl events {target}")],
+            Of::Node => ["reevectl status".to_owned(), "reevectl events".to_owned()],
+            Of::Fleet => ["reevectl fleet status".to_owned(), "reevectl fleet why".to_owned()],
+        }
+    }
 }
 
 /// Waits for all that was asked for, shows what became of it, and gives the exit code. `word` is the verb as typed.
@@ -82,45 +119,51 @@ pub async fn finish(
 ) -> Result<u8, Failure> {
     let deadline = wait.timeout.map(|t| Instant::now() + t);
     let mut outcomes = Vec::new();
-    for Asked { target, answer } in asked {
-        let outcome = match answer {
-            Err(error) => {
-                ctl.output.err(&message(&format!("{word} {}", named(&target)), &error, &ctl.place));
-                Outcome::refused(&target, &error)
-            }
+    for asked in asked {
+        let of = asked.of;
+        let outcome = match asked.answer {
             // A dry run is over at once; there is nothing to detach from.
-            Ok(path) if wait.no_wait && !dry_run => accepted(&target, &path),
-            Ok(path) => follow(ctl, client, word, &target, &path, deadline, dry_run).await?,
+            Ok(path) if wait.no_wait && !dry_run => accepted(&asked.target, &path),
+            _ => settle(ctl, client, word, asked, deadline, dry_run).await?,
         };
         if !ctl.global.json {
-            show(ctl, word, &outcome)?;
+            show(ctl, word, of, &outcome)?;
         }
         outcomes.push(outcome);
     }
     conclude(ctl, &outcomes)
 }
 
+/// What becomes of one change, waited for. A refusal is told here.
+pub async fn settle(
+    ctl: &Ctl,
+    client: &Client,
+    word: &str,
+    asked: Asked,
+    deadline: Option<Instant>,
+    dry_run: bool,
+) -> Result<Outcome, Failure> {
+    let Asked { target, answer, of } = asked;
+    match answer {
+        Err(error) => {
+            ctl.output.err(&message(&format!("{word} {}", named(&target)), &error, &ctl.place));
+            Ok(Outcome::refused(&target, &error))
+        }
+        Ok(path) => follow(ctl, client, word, (&target, of), &path, deadline, dry_run).await,
+    }
+}
+
 /// The document of a change, and its exit code: the most telling of all targets.
 pub fn conclude(ctl: &Ctl, outcomes: &[Outcome]) -> Result<u8, Failure> {
     if ctl.global.json {
-        let document: Vec<json::Outcome<'_>> = outcomes
-            .iter()
-            .map(|o| json::Outcome {
-                target: &o.target,
-                task_run: o.task_run.as_deref(),
-                state: &o.state,
-                result: o.result.as_deref(),
-                message: o.message.as_deref(),
-                error: o.error.as_deref(),
-                plan: o.plan.as_ref().map(|p| p.iter().map(json::Plan::new).collect()),
-            })
-            .collect();
+        let document: Vec<json::Outcome<'_>> = outcomes.iter().map(Outcome::document).collect();
         ctl.document(&document)?;
     }
     Ok(outcomes.iter().map(|o| o.code).max().unwrap_or(YES))
 }
 
-fn accepted(target: &str, path: &str) -> Outcome {
+/// Not waited for.
+pub fn accepted(target: &str, path: &str) -> Outcome {
     Outcome {
         target: target.to_owned(),
         task_run: Some(id_of(path).to_owned()),
@@ -140,7 +183,7 @@ async fn follow(
     ctl: &Ctl,
     client: &Client,
     word: &str,
-    target: &str,
+    (target, of): (&str, Of),
     path: &str,
     deadline: Option<Instant>,
     dry_run: bool,
@@ -177,7 +220,7 @@ async fn follow(
             ctl.output.err(&format!(
                 "reevectl: {word} {} is not over yet; task run {id} goes on.\n{}",
                 named(target),
-                look_again(ctl, target, path)
+                look_again(ctl, of, target, path)
             ));
             Ok(base)
         }
@@ -185,7 +228,7 @@ async fn follow(
             ctl.output.err(&format!(
                 "\nDetached: {word} {} goes on as task run {id}.\n{}",
                 named(target),
-                look_again(ctl, target, path)
+                look_again(ctl, of, target, path)
             ));
             Err(Failure::Said(NO))
         }
@@ -218,11 +261,8 @@ async fn watch(
 }
 
 /// How to see and how to end what goes on without us. busctl speaks to buses, not to peers.
-fn look_again(ctl: &Ctl, target: &str, path: &str) -> String {
-    let status = match target {
-        "node" | "*" => "reevectl status".to_owned(),
-        worker => format!("reevectl status {worker}"),
-    };
+fn look_again(ctl: &Ctl, of: Of, target: &str, path: &str) -> String {
+    let [status, _] = of.see(target);
     match ctl.place {
         Place::System => format!(
             "See `{status}`; to cancel it:\n  \
@@ -237,7 +277,8 @@ fn named(target: &str) -> &str {
     if target == "*" { "all workers" } else { target }
 }
 
-fn show(ctl: &Ctl, word: &str, outcome: &Outcome) -> Result<(), Failure> {
+/// Tells a person what became of it.
+pub fn show(ctl: &Ctl, word: &str, of: Of, outcome: &Outcome) -> Result<(), Failure> {
     let target = named(&outcome.target);
     let style = &ctl.style;
     if let Some(plan) = &outcome.plan {
@@ -253,11 +294,8 @@ fn show(ctl: &Ctl, word: &str, outcome: &Outcome) -> Result<(), Failure> {
         (_, YES) => ctl.print(&line(target, outcome, style)),
         _ => {
             ctl.output.err(&format!("reevectl: {word} {}", line(target, outcome, style)));
-            let see = match outcome.target.as_str() {
-                "node" | "*" => "See `reevectl status` and `reevectl events`.\n".to_owned(),
-                t => format!("See `reevectl status {t}` and `reevectl events {t}`.\n"),
-            };
-            ctl.output.err(&see);
+            let [status, past] = of.see(&outcome.target);
+            ctl.output.err(&format!("See `{status}` and `{past}`.\n"));
             Ok(())
         }
     }

@@ -5,6 +5,7 @@
 mod daemon;
 mod fake;
 mod fleet;
+mod fleet_ctl;
 mod matrix;
 mod memory;
 mod methods;

@@ -392,13 +392,13 @@ impl Client {
         self.connection.is_bus().then_some(super::traits::NAME)
     }
 
-    fn path(&self, path: zbus::Result<OwnedObjectPath>, action: &'static str) -> Result<String, CallError> {
+    pub(super) fn path(&self, path: zbus::Result<OwnedObjectPath>, action: &'static str) -> Result<String, CallError> {
         path.map(|p| p.as_str().to_owned()).map_err(|e| self.error(e, action))
     }
 }
 
 /// Methods with a reason of their own take it there and not among the options.
-fn reason_apart(options: &Options) -> (&str, Opt<'_>) {
+pub(super) fn reason_apart(options: &Options) -> (&str, Opt<'_>) {
     let mut opt = options.dict();
     opt.remove("reason");
     (options.reason.as_deref().unwrap_or_default(), opt)

@@ -4,12 +4,14 @@
 //! - [`connect`]: where the daemon is, and how to get there.
 //! - [`client`]: one plain function per method.
 //! - [`watch`]: following a task run to its end, and the stream of events.
+//! - [`fleet`]: the same of the fleet.
 //! - [`records`]: what comes back, as plain data; a missing key is an absent value, never an error.
 
 pub mod client;
 pub mod connect;
 mod convert;
 pub mod error;
+pub mod fleet;
 pub mod records;
 mod traits;
 pub mod watch;

@@ -17,6 +17,9 @@ pub(super) type EventRow = (u64, String, String, String, String, More);
 pub(super) type MarkRow = (String, String, u32, u32, String, String);
 pub(super) type SeriesRow = (String, std::collections::BTreeMap<String, String>, f64);
 pub(super) type GpuRow = (u32, String, String, bool, More);
+pub(super) type FleetNodeRow = (String, String, String, u64, More);
+pub(super) type SlotRow = (String, String, String, String, u64, More);
+pub(super) type PastRow = (u64, String, String, String);
 pub(super) type AuditRow = (u64, u32, String, String, String, String, More);
 
 #[zbus::proxy(
@@ -152,4 +155,42 @@ pub(super) trait Audit {
     fn query(&self, since: u64, max: u32, opt: &Opt<'_>) -> zbus::Result<Vec<AuditRow>>;
     #[zbus(allow_interactive_auth)]
     fn verify(&self, opt: &Opt<'_>) -> zbus::Result<More>;
+}
+
+#[zbus::proxy(
+    interface = "org.reeve.Node1.Fleet",
+    default_service = "org.reeve.Node1",
+    default_path = "/org/reeve/Node1/fleet"
+)]
+pub(super) trait Fleet {
+    #[zbus(allow_interactive_auth)]
+    fn get_status(&self, opt: &Opt<'_>) -> zbus::Result<More>;
+    #[zbus(allow_interactive_auth)]
+    fn broker_config(&self, opt: &Opt<'_>) -> zbus::Result<String>;
+    #[zbus(allow_interactive_auth)]
+    fn list_nodes(&self, opt: &Opt<'_>) -> zbus::Result<Vec<FleetNodeRow>>;
+    #[zbus(allow_interactive_auth)]
+    fn list_slots(&self, opt: &Opt<'_>) -> zbus::Result<Vec<SlotRow>>;
+    #[zbus(allow_interactive_auth)]
+    fn why(&self, subject: &str, opt: &Opt<'_>) -> zbus::Result<Vec<PastRow>>;
+    #[zbus(allow_interactive_auth)]
+    fn ask(&self, kind: &str, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn release(&self, slot: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn r#break(&self, slot: &str, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn freeze(&self, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn unfreeze(&self, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn handover(&self, node: &str, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn promote(&self, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn demote(&self, node: &str, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn rejoin(&self, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(allow_interactive_auth)]
+    fn recover(&self, reason: &str, opt: &Opt<'_>) -> zbus::Result<OwnedObjectPath>;
 }

@@ -2,21 +2,23 @@
 //! compiles alone with clap (`build.rs` includes it).
 //!
 //! - `acting`: verbs that change workers. - `looking`: verbs that show. - `node`: what concerns the node as a whole.
-//! - `values`: how single values are read.
+//! - `fleet`: the fleet. - `values`: how single values are read.
 
 mod acting;
+mod fleet;
 mod looking;
 mod node;
 mod values;
 
 pub use acting::*;
+pub use fleet::*;
 pub use looking::*;
 pub use node::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Show and steer the workers of this node.
+/// Show and steer the workers of this node, and its fleet.
 #[derive(Debug, Parser)]
 #[command(
     name = "reevectl",
@@ -134,6 +136,8 @@ pub enum Verb {
     Node(NodeArgs),
     /// Show cards, let go of them, take them back
     Gpu(GpuArgs),
+    /// Show the fleet, ask it for slots, change who leads and elects
+    Fleet(FleetArgs),
     /// Show the trail of all changes that were asked for
     Audit(AuditArgs),
 }

@@ -4,8 +4,9 @@
 //! - [`table`]: aligned columns that give way when the terminal is narrow.
 //! - [`units`]: times, spans and sizes as systemd writes them.
 //! - [`pager`]: long output.
-//! - one file per screen: `node`, `worker`, `runs`, `listings`.
+//! - one file per screen: `fleet`, `gpu`, `node`, `worker`, `runs`, `listings`.
 
+pub mod fleet;
 pub mod gpu;
 pub mod listings;
 pub mod node;

@@ -33,10 +33,10 @@ impl Tone {
         }
     }
 
-    /// The tone of a worker's, replica's, task run's or the node's state.
+    /// The tone of a state: of a worker, replica, task run, slot, this node or one of the fleet.
     pub fn of_state(state: &str) -> Self {
         match state {
-            "running" | "ready" | "success" => Tone::Good,
+            "running" | "ready" | "success" | "alive" | "granted" | "leader" | "follower" | "observer" => Tone::Good,
             "crash-loop" | "parked" | "unplaceable" | "failed" | "isolated" | "lost" => Tone::Bad,
             "stopped" | "done" | "drained" => Tone::Plain,
             _ => Tone::Warn,

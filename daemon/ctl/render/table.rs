@@ -112,6 +112,22 @@ fn widths(columns: &[Column], rows: &[Vec<Cell>], indent: usize, style: &Style) 
     widths
 }
 
+/// A text in lines of at most so many columns, broken between words.
+pub fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Text in several tones.
 pub type Text = Vec<(Tone, String)>;
 

@@ -1,8 +1,11 @@
 //! Every screen at 80 columns, against `tests/golden/NAME.txt`.
 
 use crate::bus::proxy::Gpus;
+use crate::bus::proxy::fleet::FleetState;
 use crate::ctl::fixtures as fix;
-use crate::ctl::render::{Style, gpu, listings, node, runs, worker};
+use crate::ctl::render::{Style, fleet, gpu, listings, node, runs, worker};
+use reeve_core::election::NodeName;
+use reeve_core::fleet::broker::broker_config;
 use serde_json::json;
 use std::path::Path;
 
@@ -52,6 +55,35 @@ fn gpu_screens() {
     let away =
         Gpus { nvml: "unavailable".into(), reason: Some("the NVIDIA driver is not loaded".into()), cards: vec![] };
     narrow("gpu-away", &gpu::list(&away, &style));
+}
+
+#[test]
+fn fleet_screens() {
+    let style = fix::style();
+    for (name, state) in [
+        ("fleet-status", fix::fleet::leader()),
+        ("fleet-status-isolated", fix::fleet::isolated()),
+        ("fleet-status-observer", fix::fleet::observer()),
+        ("fleet-status-alone", fix::fleet::alone()),
+        ("fleet-status-silent", FleetState { node: "gpu-07".to_owned(), ..FleetState::default() }),
+    ] {
+        narrow(name, &fleet::status(&state, &style));
+    }
+    narrow("fleet-nodes", &fleet::nodes(&fix::fleet::nodes(), &style));
+    check("fleet-nodes-full", &fleet::nodes(&fix::fleet::nodes(), &style.unbounded()));
+    narrow("fleet-nodes-empty", &fleet::nodes(&[], &style));
+    narrow("fleet-slots", &fleet::slots(&fix::fleet::slots(), &style));
+    check("fleet-slots-full", &fleet::slots(&fix::fleet::slots(), &style.unbounded()));
+    narrow("fleet-slots-empty", &fleet::slots(&[], &style));
+    narrow("fleet-why", &fleet::past(&fix::fleet::past(), &style));
+    narrow("fleet-why-empty", &fleet::past(&[], &style));
+    narrow("fleet-ask", &fleet::granted(&fix::fleet::slots()[0], &style));
+}
+
+#[test]
+fn a_brokers_configuration() {
+    let voters = ["gpu-05", "gpu-06"].map(|n| NodeName::new(n).unwrap());
+    check("broker-config", &broker_config("lab", &voters, &["ops".to_owned()]));
 }
 
 #[test]

@@ -92,6 +92,54 @@ fn gpus_have_all_their_fields() {
 }
 
 #[test]
+fn the_fleet_has_the_promised_fields_first() {
+    let full = to_value(json::fleet::Status::new(&fix::fleet::leader())).unwrap();
+    has(&full, "fleet node role leader term quorum lease_remaining_ms voters brokers reason");
+    assert_eq!(full["lease_remaining_ms"], 1_430);
+    assert_eq!(full["voters"], serde_json::json!(["gpu-05", "gpu-06", "gpu-07"]));
+    has(&full["brokers"][0], "url connected");
+    assert_eq!(full["answered"]["gpu-07"], Value::Null);
+    let alone = to_value(json::fleet::Status::new(&fix::fleet::alone())).unwrap();
+    assert_eq!(keys(&alone), keys(&full));
+    assert_eq!((&alone["fleet"], &alone["lease_remaining_ms"]), (&Value::Null, &Value::Null));
+
+    let nodes = fix::fleet::nodes();
+    let nodes = to_value(nodes.iter().map(json::fleet::Node::new).collect::<Vec<_>>()).unwrap();
+    for node in nodes.as_array().unwrap() {
+        has(node, "name state age_ms labels workers gpus");
+        assert_eq!(keys(node), keys(&nodes[0]));
+    }
+    assert_eq!((&nodes[0]["age_ms"], &nodes[2]["version"]), (&Value::from(1_200), &Value::Null));
+
+    let slots = fix::fleet::slots();
+    let slots = to_value(slots.iter().map(json::fleet::SlotLine::new).collect::<Vec<_>>()).unwrap();
+    for slot in slots.as_array().unwrap() {
+        has(slot, "id holder kind group state since expires reason");
+        assert_eq!(keys(slot), keys(&slots[0]));
+    }
+    assert_eq!(slots[0]["expires"], "2026-11-21T01:37:03.000456Z");
+    let past = fix::fleet::past();
+    has(&to_value(json::fleet::Why::new(&past[0])).unwrap(), "time kind cause text");
+}
+
+#[test]
+fn prometheus_is_told_where_the_nodes_are() {
+    let nodes = fix::fleet::nodes();
+    let list =
+        |port| to_value(nodes.iter().filter_map(|n| json::fleet::Target::new(n, port)).collect::<Vec<_>>()).unwrap();
+    let told = serde_json::json!([{
+        "targets": ["10.0.0.7:9723"],
+        "labels": { "node": "gpu-07", "state": "alive", "label_role": "gpu", "label_zone_eu_rack": "r1" },
+    }]);
+    assert_eq!(list(None), told);
+    let all = list(Some(9723));
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    assert_eq!(all[0], told[0]);
+    let lost = serde_json::json!({ "targets": ["obs-1:9723"], "labels": { "node": "obs-1", "state": "lost" } });
+    assert_eq!(all[2], lost);
+}
+
+#[test]
 fn remarks_and_entries() {
     let marks = fix::marks();
     let mark = to_value(json::Mark::new(&marks[1])).unwrap();

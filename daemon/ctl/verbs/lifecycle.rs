@@ -5,7 +5,7 @@ use crate::bus::proxy::{CallError, Options};
 use crate::ctl::args::{ActArgs, ChangeArgs, IsolateArgs, ResetArgs, RestartArgs, StopArgs, WaitArgs};
 use crate::ctl::context::{Ctl, target};
 use crate::ctl::failure::{Doing, Failure};
-use crate::ctl::wait::{Asked, Outcome, conclude, finish};
+use crate::ctl::wait::{Asked, Of, Outcome, conclude, finish};
 
 /// `start`.
 pub async fn start(ctl: &Ctl, a: &ActArgs) -> Result<u8, Failure> {
@@ -22,7 +22,7 @@ pub async fn stop(ctl: &Ctl, a: &StopArgs) -> Result<u8, Failure> {
     }
     let (client, _agent) = ctl.asking_client().await?;
     let answer = client.stop_all(&options(&a.change)).await;
-    let asked = vec![Asked { target: "*".to_owned(), answer }];
+    let asked = vec![Asked { target: "*".to_owned(), answer, of: Of::Node }];
     finish(ctl, &client, "stop", asked, &a.wait, a.change.dry_run).await
 }
 
@@ -100,7 +100,7 @@ async fn act(
         if let Err(error @ CallError::Unreachable { .. }) = answer {
             return Err(error).doing(format!("{word} {target}"));
         }
-        asked.push(Asked { target, answer });
+        asked.push(Asked { target, answer, of: Of::Worker });
     }
     finish(ctl, &client, word, asked, wait, change.dry_run).await
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod events;
+mod fleet;
 mod gpu;
 mod lifecycle;
 mod list;
@@ -46,6 +47,7 @@ pub async fn run(ctl: &Ctl, verb: &Verb) -> Result<u8, Failure> {
         Verb::Config(args) => config::run(ctl, &args.verb).await,
         Verb::Node(args) => node::run(ctl, &args.verb).await,
         Verb::Gpu(args) => gpu::run(ctl, &args.verb).await,
+        Verb::Fleet(args) => fleet::run(ctl, &args.verb).await,
         Verb::Audit(args) => audit::run(ctl, args).await,
     }
 }

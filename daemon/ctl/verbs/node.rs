@@ -6,7 +6,7 @@ use crate::ctl::context::Ctl;
 use crate::ctl::failure::{Doing, Failure, NO, YES};
 use crate::ctl::json;
 use crate::ctl::render::node;
-use crate::ctl::wait::{Asked, finish};
+use crate::ctl::wait::{Asked, Of, finish};
 
 /// Carries out one of them.
 pub async fn run(ctl: &Ctl, verb: &NodeVerb) -> Result<u8, Failure> {
@@ -40,6 +40,6 @@ async fn change(ctl: &Ctl, drain: bool, reason: Option<String>, dry_run: bool, w
     } else {
         ("undrain", client.node_undrain(&options).await)
     };
-    let asked = vec![Asked { target: "node".to_owned(), answer }];
+    let asked = vec![Asked { target: "node".to_owned(), answer, of: Of::Node }];
     finish(ctl, &client, word, asked, wait, dry_run).await
 }

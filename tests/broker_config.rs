@@ -206,6 +206,14 @@ fn sec_06_nobody_writes_or_reads_what_is_anothers() {
         assert_eq!(messages.all(), expected, "{reader}");
         assert!(!expected.is_empty());
     }
+
+    // A will is bound to the name as well. Who is killed leaves it to the broker.
+    let watching = broker.read(&with_password("a"));
+    for (user, will) in [("x", "forged"), ("o", "end")] {
+        let testator = ["--will-topic", "reeve/lab/n/o/up", "--will-payload", will].map(str::to_owned);
+        drop(broker.read(&[with_password(user), testator.to_vec()].concat()));
+    }
+    assert_eq!(watching.all(), BTreeSet::new());
 }
 
 /// Certificates as a fleet would have them: one authority, the broker's own, and one a node with its name in it.

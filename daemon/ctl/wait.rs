@@ -1,15 +1,17 @@
 //! Following changes to their end: subscribe, then read; a progress line on a terminal; Ctrl-C only detaches.
 
+mod progress;
+
 use super::args::WaitArgs;
 use super::context::Ctl;
 use super::failure::{Doing, Failure, NO, REFUSED, YES, code_of, message};
 use super::json;
-use super::render::{Style, Tone, listings, units};
+use super::render::{Style, Tone, listings};
 use crate::bus::proxy::records::id_of;
 use crate::bus::proxy::{CallError, Client, Place, PlanLine, TaskRun};
 use crate::host::clock::until;
+use progress::Progress;
 use serde_json::Value;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// What became of one target.
@@ -330,45 +332,6 @@ fn short(name: &str) -> String {
     name.strip_prefix("org.reeve.Error.").unwrap_or(name).to_owned()
 }
 
-/// One line on standard error that is overwritten as the work goes on.
-struct Progress<'a> {
-    ctl: &'a Ctl,
-    label: String,
-    begun: Instant,
-    shown: bool,
-}
-
-impl<'a> Progress<'a> {
-    fn new(ctl: &'a Ctl, word: &str, target: &str) -> Self {
-        Self { ctl, label: format!("{word} {target}"), begun: Instant::now(), shown: false }
-    }
-
-    fn show(&mut self, run: &TaskRun) {
-        if self.ctl.global.quiet || self.ctl.global.json || !self.ctl.output.shows_progress() {
-            return;
-        }
-        let line = progress_line(&self.label, run, self.begun.elapsed());
-        let line = self.ctl.style.fit(&line);
-        self.ctl.output.err(&format!("\r\x1b[K{line}"));
-        self.shown = true;
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            self.ctl.output.err("\r\x1b[K");
-            self.shown = false;
-        }
-    }
-}
-
-/// `stop web: 2 of 3 stopped, 66 % (4s)`.
-fn progress_line(label: &str, run: &TaskRun, elapsed: Duration) -> String {
-    let doing = run.phase.as_deref().or(run.message.as_deref()).unwrap_or(&run.state);
-    let share = run.progress.map(|p| format!(", {:.0} %", p.clamp(0.0, 1.0) * 100.0)).unwrap_or_default();
-    let elapsed = units::span(Duration::from_secs(elapsed.as_secs()));
-    format!("{label}: {doing}{share} ({elapsed})")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -385,19 +348,5 @@ mod tests {
             assert_eq!(plan_of(&report), std::slice::from_ref(&line));
         }
         assert!(plan_of(&Value::Null).is_empty());
-    }
-
-    #[test]
-    fn the_progress_line_says_what_is_going_on() {
-        let run = TaskRun {
-            state: "running".to_owned(),
-            phase: Some("2 of 3 stopped".to_owned()),
-            progress: Some(0.66),
-            ..TaskRun::default()
-        };
-        assert_eq!(
-            progress_line("stop web", &run, Duration::from_millis(4_900)),
-            "stop web: 2 of 3 stopped, 66 % (4s)"
-        );
     }
 }

@@ -106,6 +106,15 @@ async fn asking_waits_and_prints_the_slot_and_its_fence() {
     assert_eq!((code, out.as_str()), (5, ""));
     assert!(err.contains("get a slot for reboot: failed: there is no [fleet.slots.reboot]"), "{err}");
     assert!(err.contains("See `reevectl fleet status` and `reevectl fleet why`."), "{err}");
+    let in_time = async {
+        // One asks, one takes the question back.
+        node.node.commands(5).await;
+        assert!(matches!(node.node.last().command, Command::Cancel(_)));
+        end(&node, 4, "cancelled", "it was given 0.01 s").await;
+    };
+    let ((code, out, err), ()) = tokio::join!(node.says("fleet ask reboot --timeout 10ms"), in_time);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("get a slot for reboot: cancelled: it was given 0.01 s"), "{err}");
     let (code, _, err) = node.says("fleet ask Reboot").await;
     assert!(code == 5 && err.contains("expected a kind such as reboot"), "{err}");
     let (code, out, _) = node.says("fleet ask reboot --no-wait").await;

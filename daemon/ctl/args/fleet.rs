@@ -1,7 +1,9 @@
 //! Arguments of `fleet`.
 
 use super::acting::WaitArgs;
+use super::values::span;
 use clap::{Args, Subcommand};
+use std::time::Duration;
 
 /// Arguments of `fleet`.
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -51,8 +53,8 @@ pub enum FleetVerb {
     },
     /// Ask for a slot, which is permission to be disruptive, and wait until it is granted
     ///
-    /// Prints the slot and its fence. Exits with 5 when it is refused. While it waits the question stays in the queue,
-    /// also after Ctrl-C; the slot turns suspect when its time is over, so release it when the work is done.
+    /// Prints the slot and its fence. Exits with 5 when it is refused. Ctrl-C leaves the question in the queue. The slot
+    /// turns suspect when its time is over, so release it when the work is done.
     Ask(AskArgs),
     /// Give a slot of this node back: the work is done
     Release {
@@ -169,9 +171,12 @@ pub struct AskArgs {
     /// A name for this request: asking again with the same name does nothing new
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,
-    /// How to wait
-    #[command(flatten)]
-    pub wait: WaitArgs,
+    /// Return as soon as reeved has accepted the question
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Take the question back when it is not granted by then (such as 90s or 5min), and exit with 1
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub timeout: Option<Duration>,
 }
 
 /// How a change is asked for that is not easily undone.

@@ -91,12 +91,13 @@ impl Subject {
     /// How it stands, where that needs an explanation.
     fn standing(&self, snapshot: &Snapshot) -> Vec<Row> {
         let fleet = &snapshot.fleet;
+        let since = if fleet.since.0 > 0 { fleet.since.0 } else { snapshot.at.0 };
         match self {
             Subject::All | Subject::Leader if fleet.alone => {
-                vec![(fleet.since.0, "leader", "alone", "no [fleet] is configured: this node leads itself".to_owned())]
+                vec![(since, "leader", "alone", "no [fleet] is configured: this node leads itself".to_owned())]
             }
             Subject::All | Subject::Leader if !fleet.reason.is_empty() => {
-                vec![(fleet.since.0, "leader", fleet.role, fleet.reason.clone())]
+                vec![(since, "leader", fleet.role, fleet.reason.clone())]
             }
             Subject::Slot(id) => {
                 let blocked = fleet.slots.iter().filter(|s| s.id == *id && !s.blocked.is_empty());

@@ -9,21 +9,21 @@ use crate::ctl::json;
 use crate::ctl::render::fleet;
 use crate::ctl::wait::{Asked, Of, Outcome, accepted, settle, show};
 use reeve_core::fleet::SlotId;
-use tokio::time::Instant;
 
 const WORD: &str = "get a slot for";
 
 /// Asks, waits, and prints the slot with its fence.
 pub async fn run(ctl: &Ctl, a: &AskArgs) -> Result<u8, Failure> {
     let (client, _agent) = ctl.asking_client().await?;
-    let options = Options { reason: a.reason.clone(), request_id: a.request_id.clone(), timeout: None, dry_run: false };
+    // The daemon keeps the time: a slot that is granted when nobody waits any more would only turn suspect.
+    let options =
+        Options { reason: a.reason.clone(), request_id: a.request_id.clone(), timeout: a.timeout, dry_run: false };
     let answer = client.change_fleet(FleetChange::Ask { kind: &a.kind }, &options).await;
     let outcome = match answer {
-        Ok(path) if a.wait.no_wait => accepted(&a.kind, &path),
+        Ok(path) if a.no_wait => accepted(&a.kind, &path),
         answer => {
             let asked = Asked { target: a.kind.clone(), answer, of: Of::Fleet };
-            let deadline = a.wait.timeout.map(|t| Instant::now() + t);
-            refusal(settle(ctl, &client, WORD, asked, deadline, false).await?)
+            refusal(settle(ctl, &client, WORD, asked, None, false).await?)
         }
     };
     let slot = granted(&client, &outcome).await?;

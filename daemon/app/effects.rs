@@ -9,7 +9,8 @@ use crate::host::store::SyncDone;
 use crate::host::users::uid_of;
 use reeve_core::config::Config;
 use reeve_core::effect::RunSpec;
-use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, Standing, StartToken};
+use reeve_core::fleet::Input;
+use reeve_core::{Effect, Event, LauncherEvent, Notice, ReplicaId, RunEntry, RunId, StartToken};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -76,11 +77,8 @@ impl App {
             }
             Effect::LookAtGpus => self.look_at_gpus(),
             Effect::HoldGpus { id, hold } => self.hold_gpus(id, hold),
-            // Carried out by the fleet's own machine, which this version does not run yet.
-            Effect::Fleet { id, .. } => self
-                .queue
-                .push_back(Event::Fleet { id, standing: Standing::Failed("this node is in no fleet".to_owned()) }),
-            Effect::FleetCancel(_) => {}
+            Effect::Fleet { id, command, by, reason } => self.tell_fleet(Input::Command { id, command, by, reason }),
+            Effect::FleetCancel(id) => self.tell_fleet(Input::Cancel(id)),
             Effect::KillStragglers { cgroup, .. } => self.kill_stragglers(&cgroup),
             Effect::Append(replica, entry) => self.keep(&replica, vec![entry]),
             Effect::Record(record) => self.keep(&record.replica_id(), vec![RunEntry::Exited(record)]),

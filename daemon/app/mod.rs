@@ -5,6 +5,7 @@
 //! probe answers ───┤              ┌─► launcher, prober, notify, store, journal      (effects)
 //! bus requests ────┼─► turn ─► Core
 //! boot-clock timer ┤              └─► snapshot (watch), entries (broadcast), STATUS=, WATCHDOG=1
+//! brokers, files ───┤
 //! signals ─────────┘
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 pub mod args;
 mod effects;
+mod fleet;
 mod gpu;
 pub mod handle;
 mod logs;

@@ -1,6 +1,7 @@
 //! Waiting and turning.
 
 use super::effects::speaker;
+use super::fleet::{Done, FleetDesk, FleetInbox};
 use super::handle::{NodeEvent, Request};
 use super::logs::LogSource;
 use super::metrics::Measuring;
@@ -18,7 +19,9 @@ use crate::host::probe::Prober;
 use crate::host::sd::Sd;
 use crate::host::store::{Store, SyncDone};
 use crate::intake::{Intake, Said};
+use crate::mqtt::LinkEvent;
 use reeve_core::config::Merged;
+use reeve_core::fleet::Input;
 use reeve_core::metrics::{Board, Exposition, Report};
 use reeve_core::{Accepted, CommandId, Core, Event, LauncherEvent, Refusal, ReplicaId, RunId, RunSpec, Snapshot};
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +49,7 @@ pub(super) struct Inbox {
     pub synced: mpsc::UnboundedReceiver<SyncDone>,
     pub reports: mpsc::UnboundedReceiver<Report>,
     pub said: mpsc::UnboundedReceiver<Said>,
+    pub fleet: FleetInbox,
     pub terminate: Signal,
     pub interrupt: Signal,
     pub hangup: Signal,
@@ -83,6 +87,7 @@ pub(super) struct App {
     pub exposition: watch::Sender<Arc<Exposition>>,
     pub measuring: Measuring,
     pub gpus: super::gpu::Gpus,
+    pub fleet: FleetDesk,
     /// The scrape endpoint; absent when it has no thread.
     pub export: Option<Export>,
     /// Hears what workers say of themselves; absent when it has no thread.
@@ -110,6 +115,8 @@ enum Woken {
     Synced(SyncDone),
     Report(Report),
     Said(Said),
+    Heard(LinkEvent),
+    Fleet(Done),
     Watchdog,
     Terminate,
     Hangup,
@@ -123,8 +130,10 @@ impl App {
         let ping = self.sd.watchdog_interval();
         let mut next_ping = Instant::now();
         self.launcher.list();
+        self.join_fleet();
         while !self.ending {
-            timer.arm(self.core.deadline().map(|d| d.at))?;
+            let due = self.core.deadline().map(|d| d.at);
+            timer.arm(due.into_iter().chain(self.fleet.deadline()).min())?;
             let woken = self.wait(&mut inbox, &mut timer, ping.map(|_| next_ping)).await;
             if let Some(slept) = suspend.check() {
                 self.turn(Event::Resumed(slept));
@@ -148,6 +157,7 @@ impl App {
             }
         }
         self.sd.stopping();
+        self.leave_fleet().await;
         self.launcher.close();
         if let Err(why) = self.store.flush() {
             tracing::error!("the last entries may be lost if the host crashes now: {why}");
@@ -175,6 +185,8 @@ impl App {
             Some(done) = inbox.synced.recv() => Woken::Synced(done),
             Some(report) = inbox.reports.recv() => Woken::Report(report),
             Some(said) = inbox.said.recv() => Woken::Said(said),
+            Some(event) = inbox.fleet.links.recv() => Woken::Heard(event),
+            Some(done) = inbox.fleet.done.recv() => Woken::Fleet(done),
             () = until(ping) => Woken::Watchdog,
             () = until(self.ready_by) => Woken::Picture,
         }
@@ -186,14 +198,20 @@ impl App {
             Woken::Event(event) => self.turn(event),
             Woken::Request(request) => self.request(request),
             Woken::Tail((replica, run, lines)) => self.keep_tail(&replica, run, lines),
-            Woken::Timer => self.turn(Event::Tick),
+            Woken::Timer => {
+                self.turn(Event::Tick);
+                self.tick_fleet();
+            }
             Woken::Picture | Woken::Watchdog => {}
             Woken::Disk => self.disk(),
             Woken::Synced(done) => self.synced(done),
             Woken::Report(report) => self.reported(report),
             Woken::Said(said) => self.said(said),
+            Woken::Heard(event) => self.heard(event),
+            Woken::Fleet(done) => self.fleet_done(done),
             Woken::Terminate => {
                 self.sd.stopping();
+                self.tell_fleet(Input::Leaving);
                 let stop_workers = !self.launcher.survives();
                 self.turn(Event::Shutdown { stop_workers });
             }
@@ -214,6 +232,10 @@ impl App {
                 self.turn(event);
             } else if let Ok((replica, run, lines)) = inbox.tails.try_recv() {
                 self.keep_tail(&replica, run, lines);
+            } else if let Ok(done) = inbox.fleet.done.try_recv() {
+                self.fleet_done(done);
+            } else if let Ok(event) = inbox.fleet.links.try_recv() {
+                self.heard(event);
             } else if let Ok(said) = inbox.said.try_recv() {
                 self.said(said);
             } else {
@@ -281,11 +303,13 @@ impl App {
     /// Makes a new picture now.
     pub(super) fn picture(&mut self) {
         self.flush_intake();
+        self.draw_fleet();
         let snapshot = self.core.snapshot();
         self.sd.status(&snapshot.node.status_line);
-        self.snapshot.send_replace(snapshot);
+        self.snapshot.send_replace(Arc::clone(&snapshot));
         self.stale = false;
         self.pictured = Instant::now();
+        self.report_to_fleet(&snapshot);
     }
 
     /// Reads the files again. What is wrong with them is answered and shown; then nothing changes.
@@ -298,7 +322,8 @@ impl App {
                 self.merged = loaded.merged;
                 let config = Arc::new(config);
                 self.hear_of(&config);
-                self.turn(Event::Reloaded(config));
+                self.turn(Event::Reloaded(Arc::clone(&config)));
+                self.reconfigure_fleet(&config);
                 self.metrics_settings();
                 self.picture();
                 Ok(self.snapshot.borrow().node.config_generation)

@@ -2,6 +2,7 @@
 
 use super::args::{self, Cli};
 use super::effects::speaker;
+use super::fleet::FleetDesk;
 use super::gpu::Gpus;
 use super::logs::LogSource;
 use super::metrics::Measuring;
@@ -166,6 +167,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let way = if launcher.0.survives() { Way::Unit } else { Way::Child };
     let metrics = config.metrics.clone();
     let cards = config.gpu.clone();
+    let (fleet, fleet_inbox, troubles) = FleetDesk::start(&config, &paths).map_err(Failure::Internal)?;
     let mut core = Core::new(config, restored, site, seed(), Clock::now());
     let (snapshot, pictures) = watch::channel(core.snapshot());
     let (said, said_inbox) = mpsc::unbounded_channel();
@@ -179,6 +181,9 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
     let address = bus_address(&cli, &paths)?;
     let namespace = journal.is_native() && whole_host(&paths);
     let (sink, torn) = Trail::open(&paths.state, namespace, events.clone()).map_err(Failure::Internal)?;
+    for trouble in troubles {
+        journal.notice(&trouble, &[]).map_err(Failure::Internal)?;
+    }
     for text in problems.into_iter().chain(torn) {
         journal.notice(&Notice::node(Kind::StateTorn, text), &[]).map_err(Failure::Internal)?;
     }
@@ -213,6 +218,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         exposition,
         measuring,
         gpus,
+        fleet,
         export,
         intake,
         unshown: false,
@@ -233,6 +239,7 @@ async fn run(cli: Cli, paths: Paths) -> Result<(), Failure> {
         synced: synced_inbox,
         reports: report_inbox,
         said: said_inbox,
+        fleet: fleet_inbox,
         terminate: on(SignalKind::terminate())?,
         interrupt: on(SignalKind::interrupt())?,
         hangup: on(SignalKind::hangup())?,

@@ -1,28 +1,20 @@
-//! `voter.json`: what this node has promised in elections. Lost or put back, promises are broken, so both show.
+//! What a node keeps of the fleet: `voter.json`, what it has promised in elections; lost or put back, promises are broken,
+//! so both show. And `fleet.json`, the slots it holds.
 //!
 //! ```text
 //! /var/lib/reeve/voter.json      the ballot, replaced whole: written, synced, renamed, the folder synced
 //! /var/lib/reeve/voter.seat      its seat, written once: there was a ballot
+//! /var/lib/reeve/fleet.json      slots, and the highest term it has heard of; written in the same way
 //! ```
 
 use super::disk::Disk;
 use super::whole;
 use reeve_core::election::{Ballot, NodeName, Seat};
+pub use reeve_core::fleet::Found;
+use reeve_core::fleet::NodeFile;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Found {
-    /// This node has never been a voter of this fleet.
-    Never,
-    /// Its ballot.
-    Ballot(Box<Ballot>),
-    /// There was one, and it cannot be used: a voter that has forgotten what it promised must not vote. The text says what
-    /// to do.
-    Lost(String),
-}
 
 const UNREADABLE: &str = "cannot be read";
 
@@ -83,6 +75,24 @@ impl VoterFile {
             self.replace("voter.seat", "seat", &ballot.seat)?;
         }
         Ok(())
+    }
+
+    /// Reads the node's own file. One that is damaged reads as empty: what it held turns suspect in the fleet.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read_node(&self) -> Result<NodeFile, String> {
+        let path = self.path("fleet.json");
+        let read: Result<Option<NodeFile>, String> = self.load(&path, "fleet");
+        read.map(Option::unwrap_or_default).map_err(|why| format!("{}: {why}", path.display()))
+    }
+
+    /// Writes the node's own file through to the disk.
+    ///
+    /// # Errors
+    /// If any step fails; it names the file.
+    pub fn write_node(&self, file: &NodeFile) -> Result<(), String> {
+        self.replace("fleet.json", "fleet", file)
     }
 
     fn replace(&self, name: &str, key: &str, record: &impl serde::Serialize) -> Result<(), String> {

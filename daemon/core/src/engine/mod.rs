@@ -286,6 +286,11 @@ impl Core {
         self.node.gpus_released.is_some()
     }
 
+    /// What the shell knows of the machine.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &Arc<Config> {
         &self.config

@@ -15,6 +15,7 @@ pub(super) struct Past {
     ring: VecDeque<Happened>,
     view: Arc<Vec<Happened>>,
     stale: bool,
+    count: u64,
 }
 
 impl Past {
@@ -22,6 +23,7 @@ impl Past {
     pub(super) fn note(&mut self, at: Wall, kind: &'static str, subject: String, cause: &'static str, text: String) {
         let happened = Happened { at, kind, subject, cause, text };
         self.stale = true;
+        self.count += 1;
         if let Some(last) = self.ring.back_mut()
             && (last.kind, last.cause) == (kind, cause)
             && last.subject == happened.subject
@@ -34,6 +36,11 @@ impl Past {
             self.ring.pop_front();
         }
         self.ring.push_back(happened);
+    }
+
+    /// How much has happened.
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
     /// The newest about a slot.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 impl Fleet {
     pub(super) fn command(&mut self, id: OperationId, command: FleetCommand, by: &str, reason: String) {
-        let said = if reason.is_empty() { by.to_owned() } else { format!("{reason} ({by})") };
+        let said = if reason.is_empty() { by.to_owned() } else { format!("{reason}, by {by}") };
         let want = match command {
             FleetCommand::Ask { kind } => return self.ask_for_slot(id, kind, said),
             FleetCommand::Release { slot, failed } => return self.release(id, slot, failed, said),

@@ -331,6 +331,16 @@ impl Fleet {
         &self.member
     }
 
+    /// Grows with whatever people would want to see anew.
+    pub fn mark(&self) -> u64 {
+        self.past.count() + self.tallies.leader_changes + u64::from(self.quorum()) + self.member.view().commit.n
+    }
+
+    /// What it has said of itself.
+    pub fn report(&self) -> Option<&NodeReport> {
+        self.report.as_deref()
+    }
+
     fn say(&mut self, to: To, talk: Talk) {
         self.out.push(Output::Say(to, talk));
     }

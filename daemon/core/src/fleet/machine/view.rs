@@ -167,15 +167,17 @@ impl Fleet {
             }
         }
         for (id, slot) in self.member.ballot().document.slots.iter() {
+            let granted = slot.suspect.is_none();
             let expires = self.desk.as_ref().and_then(|desk| desk.expires(id, slot));
             let status = SlotStatus {
                 id: id.clone(),
                 kind: slot.kind.clone(),
                 group: slot.group.clone(),
-                state: if slot.suspect.is_some() { "suspect" } else { "granted" },
+                state: if granted { "granted" } else { "suspect" },
                 reason: slot.reason.clone(),
                 since: slot.since,
-                expires: expires.map(|at| ahead(self.now, at)),
+                // Only the leader knows when it was asked for last.
+                expires: expires.map(|at| ahead(self.now, at)).or(granted.then(|| slot.since.plus(slot.ttl))),
                 fence: Some(slot.fence),
                 position: None,
                 blocked: slot.suspect.clone().unwrap_or_default(),

@@ -54,6 +54,7 @@ fn main() -> io::Result<()> {
         &[("@NODE_KEYS@", keys::node()), ("@WORKER_KEYS@", keys::worker())],
     )?;
     man::page(&pages, Path::new(TEXTS), "reeve-metrics.7", &[("@FAMILIES@", metrics::families())])?;
+    man::page(&pages, Path::new(TEXTS), "reeve-fleet.7", &[])?;
     man::page(&pages, Path::new(TEXTS), "org.reeve.Node1.5", &[("@INTERFACES@", api::render(Path::new(INTERFACES))?)])?;
     catalog(&out.join("catalog"))
 }

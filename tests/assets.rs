@@ -28,7 +28,7 @@ fn try_run(command: &mut Command) -> Option<String> {
 fn every_program_verb_and_file_has_its_page() {
     let names: Vec<_> = pages().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
     for page in "reevectl.1 reevectl-status.1 reevectl-config-explain.1 reevectl-node-drain.1 reeved.8 reeve.toml.5 \
-                 org.reeve.Node1.5 reeve-metrics.7 reevectl-metrics.1"
+                 org.reeve.Node1.5 reeve-metrics.7 reeve-fleet.7 reevectl-metrics.1 reevectl-fleet-ask.1"
         .split_whitespace()
     {
         assert!(names.iter().any(|n| n == page), "{page} is missing among {names:?}");

@@ -39,7 +39,7 @@ pub(super) enum Wanted {
     Freeze { on: bool },
     Join { bound: Bound },
     Leave { node: NodeName },
-    HandOver { to: Option<NodeName> },
+    HandOver { from: NodeName, to: Option<NodeName> },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,7 +150,7 @@ impl From<&Want> for Wanted {
             Want::Freeze(on) => Wanted::Freeze { on },
             Want::Join(bound) => Wanted::Join { bound },
             Want::Leave(node) => Wanted::Leave { node },
-            Want::HandOver(to) => Wanted::HandOver { to },
+            Want::HandOver { from, to } => Wanted::HandOver { from, to },
         }
     }
 }
@@ -165,7 +165,7 @@ impl From<Wanted> for Want {
             Wanted::Freeze { on } => Want::Freeze(on),
             Wanted::Join { bound } => Want::Join(bound),
             Wanted::Leave { node } => Want::Leave(node),
-            Wanted::HandOver { to } => Want::HandOver(to),
+            Wanted::HandOver { from, to } => Want::HandOver { from, to },
         }
     }
 }

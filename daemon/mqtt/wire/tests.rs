@@ -38,7 +38,7 @@ fn all() -> Vec<(To, Talk)> {
         Want::Freeze(true),
         Want::Join(Bound { seat: Seat(1), boot: Boot(2) }),
         Want::Leave(name("c")),
-        Want::HandOver(Some(name("b"))),
+        Want::HandOver { from: name("c"), to: Some(name("b")) },
     ];
     let says = [
         Said::Granted { id: id(), fence: ver, ttl: Duration::from_secs(60) },

@@ -3,7 +3,7 @@
 use super::signal;
 use super::suggest;
 use crate::election::NodeName;
-use crate::fleet::{Amount, Window};
+use crate::fleet::Window;
 use crate::ids::{TeamName, WorkerName};
 
 /// A check of one text; the error says what was expected.
@@ -60,11 +60,6 @@ pub(super) fn node(text: &str) -> Result<(), String> {
         "a name of 1 to 64 letters, digits, '.', '-' and '_', starting with a letter or digit",
         text,
     )
-}
-
-/// How many nodes may be out of service.
-pub(super) fn amount(text: &str) -> Result<(), String> {
-    text.parse::<Amount>().map(|_| ())
 }
 
 /// When slots are granted.

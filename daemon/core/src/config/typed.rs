@@ -4,6 +4,7 @@ use super::fragment::{Item, Origin, Table, Value};
 use super::schema::{self, Key, Kind};
 use super::types::{Rate, Share};
 use super::{template, units};
+use crate::fleet::Amount;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub(super) fn read(key: &Key, item: &Item) -> Result<Typed, Vec<Fault>> {
             None => wrong(""),
         },
         (Kind::MemoryShare, Value::Text(text)) => figure(units::parse_share(text, units::parse_size).map(Typed::Share)),
+        (Kind::NodeShare, Value::Integer(number)) => figure(node_share(&number.to_string())),
+        (Kind::NodeShare, Value::Text(text)) => figure(node_share(text)),
         (Kind::Rate, Value::Text(text)) => figure(units::parse_rate(text).map(Typed::Rate)),
         (Kind::Command, Value::List(items)) => command(key, item, items),
         (Kind::List { check, .. }, Value::List(items)) => list(key, check, items),
@@ -107,6 +110,10 @@ pub(super) fn default(key: &Key) -> Option<Typed> {
     let at = Origin::whole(&Arc::from("default"));
     let item = Item { key: at.clone(), at, value };
     read(key, &item).ok()
+}
+
+fn node_share(text: &str) -> Result<Typed, String> {
+    text.parse::<Amount>().map(|amount| Typed::Text(amount.to_string()))
 }
 
 fn fault(item: &Item, text: String) -> Fault {

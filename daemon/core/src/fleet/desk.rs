@@ -145,7 +145,10 @@ impl Desk {
             Want::Freeze(false) => self.job(Change::Freeze(None), from, ask),
             Want::Join(bound) => self.join(from, *bound, &planned, ask),
             Want::Leave(node) => self.job(Change::Voters(VoterChange::Remove(node.clone())), from, ask),
-            Want::HandOver(to) => match member.hand_over(to.as_ref(), office.now.mono) {
+            Want::HandOver { from: leader, .. } if *leader != member.ballot().node => {
+                answer(Said::Done(format!("{} leads", member.ballot().node)))
+            }
+            Want::HandOver { to, .. } => match member.hand_over(to.as_ref(), office.now.mono) {
                 Ok((heir, effects)) => {
                     let said = Said::Done(format!("handed over to {heir}"));
                     let words = effects.into_iter().map(Word::Effect);

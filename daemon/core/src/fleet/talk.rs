@@ -113,7 +113,12 @@ pub enum Want {
     /// A voter becomes an observer.
     Leave(NodeName),
     /// As [`super::FleetCommand::HandOver`].
-    HandOver(Option<NodeName>),
+    HandOver {
+        /// Who leads as far as the asker knows: an ask that is repeated to the next leader has had its way.
+        from: NodeName,
+        /// To whom.
+        to: Option<NodeName>,
+    },
 }
 
 /// The leader's answer.

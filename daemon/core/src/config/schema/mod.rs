@@ -54,6 +54,7 @@ pub enum Kind {
     Cpu,
     CpuShare,
     MemoryShare,
+    NodeShare,
     Rate,
     Command,
     List {
@@ -110,6 +111,7 @@ impl Key {
             Kind::Cpu => units::CPU_EXPECTED.to_owned(),
             Kind::CpuShare => r#"a share of the host such as "80%", or a number of CPUs"#.to_owned(),
             Kind::MemoryShare => r#"a share of the host such as "80%", or a size such as "64G""#.to_owned(),
+            Kind::NodeShare => r#"a number of nodes from 1, or a share such as "10%""#.to_owned(),
             Kind::Rate => units::RATE_EXPECTED.to_owned(),
             Kind::Command => {
                 r#"a list of program and arguments such as ["/usr/bin/true"], the program by absolute path"#.to_owned()
@@ -131,6 +133,7 @@ impl Key {
             Kind::Cpu => "CPUs",
             Kind::CpuShare => "share of the host or CPUs",
             Kind::MemoryShare => "share of the host or bytes",
+            Kind::NodeShare => "nodes, or a share of them",
             Kind::Rate => "per span",
             _ => "",
         }

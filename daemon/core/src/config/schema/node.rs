@@ -196,7 +196,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "fleet.slots.*.max_unavailable",
-        Kind::Text { expected: "a number of nodes from 1, or a share such as \"10%\"", check: text::amount },
+        Kind::NodeShare,
         Some("1"),
         "MNT-09",
         "How many nodes may hold a slot of this kind at once; suspect slots and lost nodes count. Kinds without a section\n\

@@ -32,7 +32,13 @@ impl Fleet {
             FleetCommand::Break(slot) => Want::Break(slot),
             FleetCommand::Freeze => Want::Freeze(true),
             FleetCommand::Unfreeze => Want::Freeze(false),
-            FleetCommand::HandOver(to) => Want::HandOver(to),
+            FleetCommand::HandOver(to) => match self.status_leader() {
+                Some(from) => Want::HandOver { from, to },
+                None => {
+                    let why = format!("nobody leads: {}", self.trouble());
+                    return self.standing(Some(id), Standing::Failed(why));
+                }
+            },
             FleetCommand::Demote(node) => Want::Leave(node),
         };
         self.errands.add(Some(id), want, said, self.now.mono);
@@ -119,9 +125,10 @@ impl Fleet {
         }
     }
 
-    /// The highest term a leader was heard of in.
+    /// The highest term a leader was heard of in. One that is more epochs ahead than people can have recovered the fleet is
+    /// an attempt to use them up.
     pub(super) fn note_term(&mut self, term: Term) {
-        if term > self.file.term {
+        if term > self.file.term && term.epoch() <= self.file.term.epoch() + 1000 {
             self.file.term = term;
             self.keep();
         }
@@ -213,7 +220,7 @@ impl Fleet {
             let text = "its voter file is lost: recover the fleet on a voter that has its own, then `reevectl fleet rejoin` here";
             return self.standing(Some(op), Standing::Failed(text.to_owned()));
         }
-        if self.quorum() && !self.alone {
+        if self.quorum() {
             let leader = self.leader.as_ref().map(ToString::to_string).unwrap_or_default();
             let text = format!("{leader} leads and is answered by a majority: there is nothing to recover");
             return self.standing(Some(op), Standing::Failed(text));

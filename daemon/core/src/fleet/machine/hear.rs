@@ -66,7 +66,10 @@ impl Fleet {
 
     fn hear_beacon(&mut self, leader: NodeName, beacon: Beacon, retained: bool) {
         let known = self.beacon.as_ref().map(|(_, beacon, _)| beacon.term);
-        if known.is_some_and(|term| beacon.term < term) {
+        if known.is_some_and(|term| beacon.term < term) || beacon.term < self.file.term {
+            if !retained && beacon.term < self.file.term {
+                self.old_leader = Some((leader, beacon.term));
+            }
             *self.tallies.dropped.entry("old-term").or_default() += 1;
             return;
         }
@@ -75,6 +78,10 @@ impl Fleet {
             self.election(effects);
         }
         let changed = known != Some(beacon.term);
+        self.old_leader = None;
+        if !retained {
+            self.note_term(beacon.term);
+        }
         // What a broker has kept may be of a leader that is long gone; it says where to look, and not that it is there.
         let heard = match (&self.beacon, retained) {
             (Some((_, _, heard)), true) => *heard,
@@ -219,11 +226,10 @@ impl Fleet {
 
     /// Ages: of nodes, and of the leader.
     pub(super) fn look_around(&mut self) {
-        let kept: BTreeSet<NodeName> = {
+        if self.is_voter() && self.roster.deadline().is_some_and(|at| at <= self.now.mono) {
             let document = &self.member.ballot().document;
-            document.voters.keys().cloned().chain(document.slots.keys().map(|id| id.node.clone())).collect()
-        };
-        if self.is_voter() {
+            let holders = document.slots.keys().map(|id| id.node.clone());
+            let kept: BTreeSet<NodeName> = document.voters.keys().cloned().chain(holders).collect();
             for change in self.roster.look(&self.me.clone(), &kept, self.now.mono) {
                 self.node_changed(Some(change));
             }

@@ -20,7 +20,7 @@ use super::roster::Roster;
 use super::status::{BrokerStatus, FleetTallies, NodeEntry};
 use super::talk::{Beacon, Presence, Talk, To};
 use crate::config::Fleet as Config;
-use crate::election::{Ballot, Event, Mark, Member, NodeName, Seat, Sender};
+use crate::election::{Ballot, Event, Mark, Member, NodeName, Seat, Sender, Term};
 use crate::event::Standing;
 use crate::ids::OperationId;
 use crate::notice::{Kind, Notice};
@@ -151,6 +151,8 @@ pub struct Fleet {
     past: Past,
     /// Who says that it leads, and when it said so last.
     beacon: Option<(NodeName, Beacon, Now)>,
+    /// Says that it leads, in a term that is over.
+    old_leader: Option<(NodeName, Term)>,
     brokers: Vec<BrokerStatus>,
     report: Option<Arc<NodeReport>>,
     report_due: Mono,
@@ -211,6 +213,7 @@ impl Fleet {
             file,
             past: Past::default(),
             beacon: None,
+            old_leader: None,
             brokers: brokers.collect(),
             report: None,
             report_due: now.mono,
@@ -366,3 +369,6 @@ impl Fleet {
         self.out.push(Output::Keep(self.file.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,13 @@ impl Fleet {
             let why = self.brokers.first().map(|broker| format!("{}: {}", broker.url, broker.reason));
             return format!("no broker is connected ({}); {away}", why.unwrap_or_default());
         }
+        if let Some((leader, term)) = self.old_leader.as_ref().filter(|_| !self.quorum()) {
+            let known = self.file.term;
+            return format!(
+                "{leader} leads in term {term}, and this node has followed one in term {known}: if the fleet was founded anew, \
+                 stop reeved here, remove fleet.json from its state folder, and start it; {away}"
+            );
+        }
         if !self.quorum() {
             return format!("no quorum since {}: {away}", clock(self.quorum_at.wall));
         }
@@ -51,6 +58,12 @@ impl Fleet {
             return "most nodes fell silent at once: a broker is the likely cause; nobody is declared lost".to_owned();
         }
         String::new()
+    }
+
+    /// Who leads, as far as is known.
+    pub(super) fn status_leader(&self) -> Option<NodeName> {
+        let beacon = || self.beacon.as_ref().filter(|_| self.quorum()).map(|(leader, ..)| leader.clone());
+        self.member.view().leader.or_else(beacon)
     }
 
     fn role_word(&self) -> &'static str {

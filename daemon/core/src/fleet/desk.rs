@@ -298,9 +298,7 @@ impl Desk {
         let now = office.now.mono;
         self.renewed.retain(|id, _| document.slots.contains_key(id));
         self.suspect.retain(|id, _| document.slots.get(id).is_some_and(|slot| slot.suspect.is_some()));
-        // What is on its way says otherwise soon.
-        let under_way = self.flying.iter().flat_map(|(_, jobs)| jobs).chain(&self.pending);
-        let busy: BTreeSet<SlotId> = under_way.filter_map(|job| job.change.slot().cloned()).collect();
+        let busy: BTreeSet<SlotId> = self.under_way().cloned().collect();
         let mut changes = Vec::new();
         for (id, slot) in document.slots.iter().filter(|(id, _)| !busy.contains(id)) {
             if slot.suspect.is_some() {
@@ -319,6 +317,12 @@ impl Desk {
             }
         }
         self.pending.extend(changes.into_iter().map(|change| Job { change, waits: Vec::new() }));
+    }
+
+    /// Slots about which something is on its way that changes how long they last.
+    fn under_way(&self) -> impl Iterator<Item = &SlotId> {
+        let flying = self.flying.iter().flat_map(|(_, jobs)| jobs);
+        flying.chain(&self.pending).filter_map(|job| job.change.slot())
     }
 
     /// One version at a time; what came meanwhile goes together into the next. Voters change alone.
@@ -392,7 +396,9 @@ impl Desk {
     /// When it wants to look again.
     pub(super) fn deadline(&self, document: &Document, policies: &BTreeMap<String, SlotPolicy>) -> Option<Mono> {
         let queue = (!self.queue.is_empty()).then(|| self.looked + QUEUE_LOOK);
-        let expiry = document.slots.iter().filter_map(|(id, slot)| match slot.suspect {
+        let busy: BTreeSet<&SlotId> = self.under_way().collect();
+        let slots = document.slots.iter().filter(|(id, _)| !busy.contains(id));
+        let expiry = slots.filter_map(|(id, slot)| match slot.suspect {
             None => self.renewed.get(id).map(|at| *at + slot.ttl + SLACK),
             Some(_) => Some(*self.suspect.get(id)? + budget(policies, &slot.kind).1.break_after?),
         });

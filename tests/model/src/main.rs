@@ -4,7 +4,11 @@
 //! back with its disk. So a write needs no time of its own: what stands behind it is only later, and a death in the middle
 //! of it is one before its cause arrived, or one whose messages never do. Anybody may stand at any time, nobody is sticky
 //! and nobody asks before it stands: laws that hold without clocks must hold without the manners that keep elections
-//! rare. Hand-over, changes of the voters and lost files are left to the simulation. Voters differ by name alone: the first that stands is n1, the second new one n2.
+//! rare. Hand-over, changes of the voters and lost files are left to the simulation. Voters differ by name alone: the first
+//! that stands is n1, the second new one n2.
+//!
+//! Each write is a slot: given where the budget of one allows it, told to its holder when it is committed, and given back
+//! from then on at any time. No two holders may ever know of theirs at once (I5).
 
 #![expect(clippy::print_stderr, reason = "a program for people")]
 #![expect(clippy::unwrap_used, reason = "a test that breaks should break loudly")]
@@ -12,8 +16,8 @@
 use reeve_core::election::{
     Ballot, Boot, Effect, Event, Mark, Member, Message, NodeName, Plant, Role, Seat, Sender, Term, Timing, Told, Ver,
 };
-use reeve_core::fleet::{Bound, Document};
-use reeve_core::time::Mono;
+use reeve_core::fleet::{Bound, Document, Group, Slot, SlotId, SlotPolicy, Wanted};
+use reeve_core::time::{Mono, Wall};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -32,7 +36,7 @@ struct Bounds {
     plant: Option<Plant>,
 }
 
-const LAWS: &str = "I1 and I3";
+const LAWS: &str = "I1, I3 and I5";
 const REACHED: [&str; 2] = ["a version is committed", "a second leader commits"];
 
 /// One voter: what is on its disk, and its process.
@@ -54,6 +58,9 @@ struct State {
     leaders: BTreeMap<Term, usize>,
     parents: BTreeMap<Ver, Ver>,
     committed: BTreeSet<Ver>,
+    /// Holders that have been told, and have not given their slot back.
+    told: BTreeSet<SlotId>,
+    given_back: BTreeSet<SlotId>,
     broken: Option<&'static str>,
 }
 
@@ -100,7 +107,10 @@ impl State {
         let mut written = None;
         for effect in effects {
             match effect {
-                Effect::Committed(ver) => self.commits(ver),
+                Effect::Committed(ver) => {
+                    self.commits(ver);
+                    self.grants(voter);
+                }
                 Effect::Told(Told::Leads { term, .. }) => {
                     let last = self.committed.last().copied().unwrap_or_default();
                     if last.term < term && !self.line(ver).contains(&last) {
@@ -158,6 +168,43 @@ impl State {
         self.committed.insert(ver);
     }
 
+    /// What the leader's document grants is told, once it is committed.
+    fn grants(&mut self, voter: usize) {
+        let document = self.voters[voter].member.ballot().document.clone();
+        let given = document.slots.keys().filter(|id| !self.given_back.contains(*id)).cloned();
+        self.told.extend(given);
+        if document.slots.len() > 1 || self.told.len() > 1 {
+            self.broken = Some("I5: two hold a slot, and one may");
+        }
+    }
+
+    /// The leader gives a slot, or takes one back that its holder has given up.
+    fn next_document(&mut self, voter: usize) -> Document {
+        let mut document = self.voters[voter].member.ballot().document.clone();
+        let id = SlotId { node: name(voter), boot: Boot(0), n: u32::from(self.writes) };
+        let wanted = Wanted { id: &id, pool: "default", group: "" };
+        let group = Group { nodes: VOTERS, lost: Vec::new() };
+        let slots = Arc::make_mut(&mut document.slots);
+        if let Some(held) = slots.keys().next().cloned() {
+            slots.remove(&held);
+            self.told.remove(&held);
+            self.given_back.insert(held);
+        } else if SlotPolicy::default().judge(&document, &wanted, &group, Wall(0)).is_ok() {
+            let slot = Slot {
+                kind: "reboot".to_owned(),
+                pool: "default".to_owned(),
+                group: String::new(),
+                reason: String::new(),
+                fence: self.voters[voter].member.next_ver(),
+                since: Wall(0),
+                ttl: std::time::Duration::from_secs(60),
+                suspect: None,
+            };
+            Arc::make_mut(&mut document.slots).insert(id, slot);
+        }
+        document
+    }
+
     fn tell(&mut self, voter: usize, event: Event) {
         let before = self.voters[voter].member.ballot().document.ver;
         let effects = self.voters[voter].member.handle(event, NOW);
@@ -190,6 +237,8 @@ impl Model for Bounds {
             parents: BTreeMap::new(),
             // What the fleet was founded with.
             committed: BTreeSet::from([founded.ver]),
+            told: BTreeSet::new(),
+            given_back: BTreeSet::new(),
             broken: None,
         }]
     }
@@ -234,10 +283,9 @@ impl Model for Bounds {
             }
             Action::Beat(voter) => state.tell(voter, Event::Tick),
             Action::Propose(voter) => {
-                let member = &mut state.voters[voter].member;
-                let document = member.ballot().document.clone();
-                let before = document.ver;
-                let (_, effects) = member.propose(document, NOW).ok()?;
+                let before = state.voters[voter].member.ballot().document.ver;
+                let document = state.next_document(voter);
+                let (_, effects) = state.voters[voter].member.propose(document, NOW).ok()?;
                 state.writes += 1;
                 state.took(voter, before, effects);
             }

@@ -4,14 +4,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use reeve_core::election::NodeName;
 use reeve_core::event::ProbeKind;
+use reeve_core::fleet::{
+    BrokerStatus, FleetStatus, FleetTallies, LinkCounters, NodeEntry, NodeState, SlotId, SlotStatus,
+};
 use reeve_core::metrics::Told;
 use reeve_core::metrics::families::{NODE_LOAD1, all};
 use reeve_core::metrics::foreign::{Foreign, Line, Part};
 use reeve_core::metrics::parse::{Dropped, Limits, parse};
 use reeve_core::metrics::text::{Format, Page};
 use reeve_core::metrics::{
-    Board, Caps, Family, Histogram, Kind, Labels, Report, Samples, Selection, Value, supervisor,
+    Board, Caps, Family, Histogram, Kind, Labels, Report, Samples, Selection, Value, fleet, supervisor,
 };
 use reeve_core::replica::{ProbeTally, Tallies};
 use reeve_core::status::{NodeStatus, ReplicaStatus, Snapshot, Vitals, WorkerStatus};
@@ -111,6 +115,62 @@ fn replica(index: u32, state: &'static str, vitals: Vitals) -> Arc<ReplicaStatus
     })
 }
 
+fn node(state: NodeState) -> Arc<NodeEntry> {
+    let (heard, heard_mono) = (NOW.wall, NOW.mono);
+    Arc::new(NodeEntry { state, voter: true, heard, heard_mono, source: "report", gone: false, report: None })
+}
+
+/// As its leader sees it: a node is lost, one slot is held and one waited for, the second broker is away.
+fn a_fleet() -> FleetStatus {
+    let name = |text: &str| NodeName::new(text).unwrap();
+    let slot = |id: &str, state| SlotStatus {
+        id: id.parse::<SlotId>().unwrap(),
+        kind: "reboot".into(),
+        group: String::new(),
+        state,
+        reason: String::new(),
+        since: Wall(0),
+        expires: None,
+        fence: None,
+        position: None,
+        blocked: String::new(),
+    };
+    let broker = |url: &str, connected| BrokerStatus { url: url.into(), connected, reason: String::new() };
+    let mut link = LinkCounters { sent: 900, received: 1200, connects: 2, lost: 1, ..LinkCounters::new("mqtt://a") };
+    [2, 4, 1250].iter().for_each(|millis| link.observe(Duration::from_millis(*millis)));
+    let states = [
+        ("gpu-05", NodeState::Alive),
+        ("gpu-06", NodeState::Alive),
+        ("gpu-07", NodeState::Late),
+        ("x", NodeState::Lost),
+    ];
+    FleetStatus {
+        fleet: "lab".into(),
+        role: "leader",
+        term_number: 7,
+        leader: Some(name("gpu-05")),
+        quorum: true,
+        lease_end: Some(NOW.mono + Duration::from_millis(1400)),
+        voters: ["gpu-05", "gpu-06", "gpu-07"].map(|node| (name(node), Some(true))).into(),
+        brokers: vec![broker("mqtt://a", true), broker("mqtts://b:8883", false)],
+        links: vec![link, LinkCounters { lost: 40, ..LinkCounters::new("mqtts://b:8883") }],
+        frozen: Some("exam week".into()),
+        nodes: Arc::new(states.map(|(node_name, state)| (name(node_name), node(state))).into()),
+        slots: Arc::new(vec![slot("gpu-05/1.1", "granted"), slot("gpu-06/4.2", "queued")]),
+        tallies: FleetTallies {
+            leader_changes: 3,
+            stood: 3,
+            won: 2,
+            lost: 1,
+            last_election: Some(Duration::from_millis(120)),
+            dropped: [("duplicate", 310), ("old-term", 2)].into(),
+            ignored: 1,
+            slots: [("granted", 4), ("released", 3), ("held again", 1)].into(),
+        },
+        ..FleetStatus::default()
+    }
+}
+
 fn picture() -> Snapshot {
     let mut probe = ProbeTally::default();
     probe.count(Ok(Duration::from_millis(3)));
@@ -148,9 +208,10 @@ fn picture() -> Snapshot {
     };
     Snapshot {
         gpus: Arc::default(),
-        fleet: Arc::default(),
+        fleet: Arc::new(a_fleet()),
         at: NOW.wall,
         node: NodeStatus {
+            name: "gpu-05".into(),
             state: "degraded",
             config_generation: 4,
             config_since: Wall(1_699_999_000_000_000),
@@ -188,7 +249,12 @@ fn board() -> Board {
 fn met_18_golden_pages() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let known = board().exposition();
-    let beside = [("self", known.about(NOW.mono)), ("supervisor", supervisor::samples(&picture(), NOW))];
+    let picture = picture();
+    let beside = [
+        ("self", known.about(NOW.mono)),
+        ("supervisor", supervisor::samples(&picture, NOW)),
+        ("fleet", fleet::samples(&picture, NOW)),
+    ];
     for (format, name) in [(Format::Text, "metrics.prom"), (Format::OpenMetrics, "metrics.openmetrics")] {
         let text = known.page(&beside, NOW.mono, &Selection::all()).render(format);
         let path = folder.join(name);

@@ -7,7 +7,7 @@ use crate::host::process;
 use reeve_core::Wall;
 use reeve_core::metrics::families::daemon as own;
 use reeve_core::metrics::text::{Format, Page};
-use reeve_core::metrics::{Labels, Samples, Selection, supervisor};
+use reeve_core::metrics::{Labels, Samples, Selection, fleet, supervisor};
 use std::sync::{Arc, OnceLock};
 
 /// What pages are made from. Cheap to copy.
@@ -63,6 +63,7 @@ impl View {
         let beside = [
             ("self", known.about(now.mono)),
             ("supervisor", supervisor::samples(&picture, now)),
+            ("fleet", fleet::samples(&picture, now)),
             ("process", process_samples()),
             ("endpoint", self.handle.served().samples()),
             ("bus", self.handle.calls().samples()),

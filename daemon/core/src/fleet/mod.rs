@@ -38,5 +38,5 @@ pub use node::{GpuReport, NodeReport, NodeState, WorkerReport};
 pub use plant::FleetPlant;
 pub use policy::{Amount, DEFAULT_POOL, Group, SlotPolicy, Wanted, Window};
 pub use slot::{Slot, SlotId, SlotIdError};
-pub use status::{BrokerStatus, FleetStatus, FleetTallies, Happened, NodeEntry, SlotStatus};
+pub use status::{BrokerStatus, FleetStatus, FleetTallies, Happened, LinkCounters, NodeEntry, SlotStatus};
 pub use talk::{Answer, Ask, Beacon, Presence, Said, Talk, To, Want};

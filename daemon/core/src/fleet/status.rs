@@ -3,6 +3,8 @@
 use super::node::{NodeReport, NodeState};
 use super::slot::SlotId;
 use crate::election::{NodeName, Ver};
+use crate::metrics::Histogram;
+use crate::metrics::families::mqtt::ROUND_TRIP_BOUNDS;
 use crate::time::{Mono, Wall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct FleetStatus {
     pub commit: Ver,
     /// Brokers in the order of the configuration.
     pub brokers: Vec<BrokerStatus>,
+    /// What was counted of the link to each of them; the link fills it in, the fleet's machine knows none of it.
+    pub links: Vec<LinkCounters>,
     /// Why it is as it is, in one sentence: what is wrong, since when, and what that means. Empty when all is well.
     pub reason: String,
     /// Most nodes fell silent at once: a broker is the likely cause, and nobody is declared lost.
@@ -66,6 +70,28 @@ pub struct BrokerStatus {
     pub connected: bool,
     /// Why it is not.
     pub reason: String,
+}
+
+/// What was counted of the link to one broker in this life (HLT-10, MET-14).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkCounters {
+    /// As in [`BrokerStatus::url`].
+    pub url: String,
+    /// Messages that were written to it.
+    pub sent: u64,
+    /// Messages that came from it.
+    pub received: u64,
+    /// Messages that were dropped, unsent or for want of room on arrival.
+    pub dropped: u64,
+    /// Messages that were refused: too large, or to a topic that is none.
+    pub refused: u64,
+    /// Connections made.
+    pub connects: u64,
+    /// Connections lost and tries that failed.
+    pub lost: u64,
+    /// How long messages to itself took, there and back, in seconds. Shared: a picture is taken far more often than
+    /// one returns.
+    pub round_trip: Arc<Histogram>,
 }
 
 /// One node as a voter knows it.
@@ -136,14 +162,37 @@ pub struct FleetTallies {
     pub stood: u64,
     /// Elections it won.
     pub won: u64,
+    /// Elections it did not win; one under way is neither.
+    pub lost: u64,
     /// The last it won took so long.
     pub last_election: Option<Duration>,
-    /// Messages dropped, by reason: `duplicate`, `old-term`, `other-fleet`, `sender`, `malformed`, `too-large`.
+    /// Messages dropped, by reason: see [`FleetTallies::REASONS`].
     pub dropped: BTreeMap<&'static str, u64>,
     /// Events that came in a role that has no use for them.
     pub ignored: u64,
-    /// Slots granted, refused and turned suspect by this node as the leader.
+    /// What this node decided about slots as the leader: see [`FleetTallies::DECISIONS`].
     pub slots: BTreeMap<&'static str, u64>,
+}
+
+impl FleetTallies {
+    /// Why messages are dropped.
+    pub const REASONS: [&str; 9] =
+        ["duplicate", "old-term", "other-fleet", "sender", "topic", "version", "malformed", "too-large", "same-name"];
+    /// What is decided about slots.
+    pub const DECISIONS: [&str; 5] = ["granted", "released", "suspect", "held again", "broken"];
+}
+
+impl LinkCounters {
+    /// Nothing counted yet.
+    pub fn new(url: impl Into<String>) -> Self {
+        let round_trip = Arc::new(Histogram::new(ROUND_TRIP_BOUNDS));
+        Self { url: url.into(), sent: 0, received: 0, dropped: 0, refused: 0, connects: 0, lost: 0, round_trip }
+    }
+
+    /// A message to itself has returned after so long.
+    pub fn observe(&mut self, took: Duration) {
+        Arc::make_mut(&mut self.round_trip).observe(took.as_secs_f64());
+    }
 }
 
 impl FleetStatus {
@@ -163,5 +212,24 @@ impl FleetStatus {
             _ => String::new(),
         };
         format!("leader {leader}, term {}{lease}", self.term)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MET-14: its limits are bounds, so that what took longer is counted and not guessed.
+    #[test]
+    fn met_14_round_trips_are_counted_up_to_each_limit() {
+        let mut link = LinkCounters::new("mqtt://b");
+        let shown = link.clone();
+        for millis in [1, 400, 1000, 1001, 5000, 5001, 60_000] {
+            link.observe(Duration::from_millis(millis));
+        }
+        let up_to = |limit| link.round_trip.cumulative().find(|(bound, _)| *bound == limit).map(|(_, count)| count);
+        assert_eq!((up_to(0.001), up_to(1.0), up_to(5.0), up_to(10.0)), (Some(1), Some(3), Some(5), Some(6)));
+        assert_eq!((link.round_trip.count(), link.round_trip.sum()), (7, 72.403));
+        assert_eq!(shown.round_trip.count(), 0, "a picture taken before stays as it was");
     }
 }

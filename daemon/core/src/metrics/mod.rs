@@ -14,6 +14,7 @@ pub mod board;
 pub mod exposition;
 pub mod families;
 pub mod family;
+pub mod fleet;
 pub mod foreign;
 pub mod intake;
 pub mod labels;

@@ -107,6 +107,9 @@ impl Fleet {
             false => self.beacon.as_ref().and_then(|(_, beacon, _)| beacon.frozen.clone()),
         };
         let mut tallies = self.tallies.clone();
+        // Each time it stands it becomes a candidate, and whoever is none any more has not won.
+        let under_way = u64::from(self.member.role() == Role::Candidate);
+        tallies.lost = tallies.stood.saturating_sub(tallies.won + under_way);
         tallies.ignored = self.member.ignored().map(|(_, _, count)| count).sum();
         FleetStatus {
             fleet: self.config.name.clone(),
@@ -123,6 +126,7 @@ impl Fleet {
             ver: view.ver,
             commit: view.commit,
             brokers: self.brokers.clone(),
+            links: Vec::new(),
             reason: self.trouble(),
             silence: self.silence,
             frozen,
@@ -229,4 +233,69 @@ fn ahead(now: Now, at: Mono) -> Wall {
 fn clock(at: Wall) -> String {
     let seconds = at.0 / 1_000_000 % 86_400;
     format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::Fleet as Config;
+    use crate::election::{Boot, Message, Seat, Sender, Term};
+    use crate::fleet::machine::{Found, Input, Output, Start};
+    use crate::fleet::{FleetTallies, NodeFile, Talk, To};
+
+    /// The others would vote for it, and do not in the first `refuses` terms.
+    fn run(seconds: u64, refuses: u64) -> Vec<(u64, u64, u64)> {
+        let voters: Vec<_> = ["a", "b", "c"].iter().map(|name| NodeName::new(name).unwrap()).collect();
+        let me = voters[0].clone();
+        let config = Config { name: "lab".into(), voters, brokers: vec!["mqtt://x".into()], ..Config::alone(&me) };
+        let file = NodeFile::default();
+        let start = Start { node: me, config: Some(config.into()), voter: Found::Never, file, seat: Seat(1), seed: 3 };
+        let at = |millis| Now { mono: Mono(Duration::from_millis(millis)), wall: Wall(0) };
+        let (mut fleet, mut out) = Fleet::start(start, at(0));
+        out.extend(fleet.handle(Input::Broker(0, Ok(())), at(0)));
+        let (mut seq, mut seen) = (0, Vec::new());
+        for now in (0..seconds * 1000).step_by(20).map(at) {
+            for output in std::mem::take(&mut out) {
+                let (from, message) = match output {
+                    Output::Write(mark, _) => {
+                        out.extend(fleet.handle(Input::Written(mark), now));
+                        continue;
+                    }
+                    Output::Say(To::Voter(to), Talk::Election(message)) => match message {
+                        Message::PreVote { nonce, .. } => {
+                            (to, Message::PreVoteReply { term: Term(0), nonce, granted: true })
+                        }
+                        Message::Vote { term, .. } if term.0 > refuses => {
+                            (to, Message::VoteReply { term, granted: true })
+                        }
+                        Message::Beat { term, ver, sent, .. } => (to, Message::BeatReply { term, ver, sent }),
+                        _ => continue,
+                    },
+                    _ => continue,
+                };
+                seq += 1;
+                let from = Sender { node: from, seat: Seat(2), boot: Boot(1) };
+                let talk = Talk::Election(message);
+                let heard = Input::Heard { from, seq, broker: 0, retained: false, talk };
+                out.extend(fleet.handle(heard, now));
+            }
+            out.extend(fleet.handle(Input::Tick, now));
+            let FleetTallies { stood, won, lost, .. } = fleet.status(now).tallies;
+            if seen.last() != Some(&(stood, won, lost)) {
+                seen.push((stood, won, lost));
+            }
+        }
+        seen
+    }
+
+    /// MET-13: an election is lost when it is over, and what was counted stays counted.
+    #[test]
+    fn met_13_elections_under_way_are_neither_won_nor_lost() {
+        assert_eq!(run(60, 0), [(0, 0, 0), (1, 0, 0), (1, 1, 0)]);
+        let seen = run(120, 2);
+        assert_eq!(seen.last(), Some(&(3, 1, 2)), "{seen:?}");
+        assert!(seen.contains(&(1, 0, 0)) && seen.contains(&(1, 0, 1)), "{seen:?}");
+        assert!(seen.is_sorted_by_key(|(stood, won, lost)| (*lost, *won, *stood)), "{seen:?}");
+    }
 }

@@ -5,8 +5,10 @@ use super::family::Family;
 pub mod agent;
 pub mod daemon;
 mod define;
+pub mod fleet;
 mod gpu;
 pub mod intake;
+pub mod mqtt;
 mod node;
 pub mod supervisor;
 mod worker;
@@ -22,6 +24,8 @@ pub fn groups() -> impl Iterator<Item = (&'static str, &'static [&'static Family
         ("Workers, from their cgroups", worker::TABLE),
         ("Workers and teams, from the supervisor", supervisor::TABLE),
         ("GPUs", gpu::TABLE),
+        ("The fleet", fleet::TABLE),
+        ("Brokers of the fleet", mqtt::TABLE),
         ("Reeve itself", daemon::TABLE),
         ("Workers' own numbers on their way in", intake::TABLE),
         ("Agents, from the workers themselves", agent::TABLE),

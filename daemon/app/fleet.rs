@@ -10,12 +10,13 @@ use crate::host::store::RealDisk;
 use crate::host::store::voter::VoterFile;
 use crate::mqtt::{self, Home, Link, LinkEvent, Links, Login, Options, Publication};
 use reeve_core::config::{self, Config};
-use reeve_core::election::{Mark, NodeName, Seat};
+use reeve_core::election::{Mark, NodeName, Role, Seat};
 use reeve_core::fleet::{
-    Fleet, FleetStatus, Found, GpuReport, Input, NodeFile, NodeReport, Output, Start, Talk, To, WorkerReport,
+    Fleet, FleetStatus, Found, GpuReport, Input, LinkCounters, NodeFile, NodeReport, Output, Start, Talk, To,
+    WorkerReport,
 };
 use reeve_core::{Event, Kind, Mono, Notice, Snapshot};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ const VOTER_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration:
 const OBSERVER_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The picture of a fleet in which nothing happens is as old as this at most.
 const PICTURE: Duration = Duration::from_secs(2);
+/// On the leader, whose lease is part of it.
+const LEADER_PICTURE: Duration = Duration::from_millis(500);
 
 /// What a thread has done for the fleet.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ pub(super) struct FleetDesk {
     seq: u64,
     links: mpsc::Sender<LinkEvent>,
     done: mpsc::UnboundedSender<Done>,
-    trips: BTreeMap<usize, Duration>,
+    counters: Vec<LinkCounters>,
     drawn: Mono,
     mark: u64,
 }
@@ -128,7 +131,7 @@ impl FleetDesk {
             seq: 0,
             links,
             done,
-            trips: BTreeMap::new(),
+            counters: Vec::new(),
             drawn: Mono::default(),
             mark: 0,
         };
@@ -160,6 +163,14 @@ impl FleetDesk {
             retry,
             seed: random(),
         };
+        self.counters.truncate(options.brokers.len());
+        for (place, url) in options.brokers.iter().enumerate() {
+            match self.counters.get_mut(place) {
+                Some(known) if known.url == *url => {}
+                Some(other) => *other = LinkCounters::new(url),
+                None => self.counters.push(LinkCounters::new(url)),
+            }
+        }
         self.link = Some(Links::start(options, self.links.clone()));
         Ok(())
     }
@@ -203,10 +214,18 @@ impl FleetDesk {
         self.drawn = now.mono;
         let mut status = self.fleet.status(now);
         if let Some(link) = &self.link {
-            for (shown, broker) in status.brokers.iter_mut().zip(link.status()) {
+            let counted = self.counters.iter_mut().zip(link.status());
+            for ((counters, broker), shown) in counted.zip(&mut status.brokers) {
                 shown.connected = broker.connected;
+                counters.sent = broker.sent;
+                counters.received = broker.received;
+                counters.dropped = broker.dropped;
+                counters.refused = broker.refused;
+                counters.connects = broker.connects;
+                counters.lost = broker.lost;
             }
         }
+        status.links.clone_from(&self.counters);
         status
     }
 }
@@ -236,7 +255,9 @@ impl App {
             self.fleet.reconnect();
         }
         let mark = self.fleet.fleet.mark();
-        if mark != self.fleet.mark || Clock::now().mono >= self.fleet.drawn + PICTURE {
+        let leads = self.fleet.fleet.member().role() == Role::Leader;
+        let picture = if leads { LEADER_PICTURE } else { PICTURE };
+        if mark != self.fleet.mark || Clock::now().mono >= self.fleet.drawn + picture {
             self.fleet.mark = mark;
             self.stale = true;
         }
@@ -266,7 +287,11 @@ impl App {
                     // In a later turn: the core may be in the middle of this one.
                     let _ = self.later.send(Event::Fleet { id, standing });
                 }
-                Output::RoundTrip(broker, took) => drop(self.fleet.trips.insert(broker, took)),
+                Output::RoundTrip(broker, took) => {
+                    if let Some(counters) = self.fleet.counters.get_mut(broker) {
+                        counters.observe(took);
+                    }
+                }
             }
         }
     }

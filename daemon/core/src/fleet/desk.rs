@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SLACK: Duration = Duration::from_secs(1);
 /// 100 to 200 bytes each, in a document of at most 64 KiB.
 const MOST_SLOTS: usize = 300;
+/// More than a fleet may want at once; whoever asks then asks again.
+const MOST_WAIT: usize = 1000;
 /// Longer reasons are cut.
 const REASON: usize = 200;
 /// A queue with somebody in it is looked at again: windows open, nodes are found.
@@ -90,7 +92,7 @@ pub(super) struct Desk {
 impl Desk {
     /// Somebody wants something. Only while this node may act as the leader.
     pub(super) fn ask(&mut self, from: &NodeName, ask: &Ask, member: &mut Member, office: &Office<'_>) -> Vec<Word> {
-        if self.is_under_way(from, ask.nonce) {
+        if self.is_under_way(from, ask.nonce) || self.pending.len() >= MOST_WAIT {
             return Vec::new();
         }
         let reason: String = ask.reason.chars().filter(|c| !c.is_control()).take(REASON).collect();
@@ -108,6 +110,9 @@ impl Desk {
                 }
                 let (pool, policy) = budget(office.policies, kind);
                 let group = policy.per.as_ref().and_then(|label| labels.get(label)).cloned().unwrap_or_default();
+                if self.queue.len() >= MOST_WAIT && !self.queue.iter().any(|waiting| waiting.id == *id) {
+                    return refused(format!("{MOST_WAIT} wait for slots already"));
+                }
                 self.enqueue(id, kind, pool, group, reason, ask, office.now);
                 self.serve(member, office);
                 let early = office.planted(FleetPlant::GrantsUncommitted).then(|| self.planned(member));

@@ -91,12 +91,11 @@ impl Fleet {
             self.nodes = (Some(now.mono), Arc::new(self.roster.view(&names)));
         }
         let leads = self.member.role() == Role::Leader;
-        let beacon = self.beacon.as_ref().map(|(leader, beacon, _)| (leader.clone(), beacon.term));
+        // One whose term is over leads no more: nobody is known to lead the term that this node has voted in since.
+        let reigns = self.beacon.as_ref().filter(|(_, beacon, _)| beacon.term >= view.term);
+        let beacon = reigns.map(|(leader, beacon, _)| (leader.clone(), beacon.term));
         let followed = view.leader.clone().map(|leader| (leader, view.term));
-        let (leader, term) = match followed.or(beacon) {
-            Some((leader, term)) => (Some(leader), term.max(view.term)),
-            None => (None, view.term),
-        };
+        let (leader, term) = followed.or(beacon).map_or((None, view.term), |(leader, term)| (Some(leader), term));
         let contact = match view.role {
             Role::Leader => self.quorum().then_some(now.wall),
             Role::Follower => self.member.heard().map(|at| ago(now, at)),

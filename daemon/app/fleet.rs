@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Messages of brokers that wait for the loop: a registry of ten thousand nodes comes at once when a voter connects.
 const ROOM: usize = 32_768;
@@ -31,6 +32,8 @@ const OBSERVER_ALIVE: Duration = Duration::from_secs(20);
 /// Between tries to connect: voters are few and wanted back, observers may be ten thousand.
 const VOTER_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 const OBSERVER_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A leader that ends waits for an heir: what it has written last is on its way.
+const HEIR: Duration = Duration::from_secs(1);
 /// The picture of a fleet in which nothing happens is as old as this at most.
 const PICTURE: Duration = Duration::from_secs(2);
 /// On the leader, whose lease is part of it.
@@ -389,8 +392,17 @@ impl App {
         }
     }
 
-    /// The daemon ends: another leads before it is gone, and nobody takes its silence for death.
-    pub(super) async fn leave_fleet(&mut self) {
+    /// The daemon ends: another leads before it is gone, and nobody takes its silence for death. What waits behind a file
+    /// that is being written still leaves.
+    pub(super) async fn leave_fleet(&mut self, inbox: &mut FleetInbox) {
+        let until = Instant::now() + HEIR;
+        while self.fleet.link.is_some() && (self.fleet.fleet.is_wanted() || self.fleet.writing) {
+            tokio::select! {
+                Some(done) = inbox.done.recv() => self.fleet_done(done),
+                Some(event) = inbox.links.recv() => self.heard(event),
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
         if let Some(link) = self.fleet.link.take() {
             link.close(None).await;
         }

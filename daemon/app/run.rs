@@ -157,7 +157,7 @@ impl App {
             }
         }
         self.sd.stopping();
-        self.leave_fleet().await;
+        self.leave_fleet(&mut inbox.fleet).await;
         self.launcher.close();
         if let Err(why) = self.store.flush() {
             tracing::error!("the last entries may be lost if the host crashes now: {why}");

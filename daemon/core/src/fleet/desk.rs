@@ -9,7 +9,7 @@ use super::policy::{DEFAULT_POOL, SlotPolicy, Wanted};
 use super::roster::Roster;
 use super::slot::{Slot, SlotId};
 use super::talk::{Ask, Said, Want};
-use crate::election::{Member, NodeName, ProposeError, Ver};
+use crate::election::{HandOverError, Member, NodeName, ProposeError, Ver};
 use crate::fleet::{Bound, Document, VoterChange};
 use crate::time::{Mono, Now, Wall};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -159,6 +159,8 @@ impl Desk {
                     let words = effects.into_iter().map(Word::Effect);
                     answer(said).into_iter().chain(words).collect()
                 }
+                // What has just been written is on its way to the heirs: it is asked again.
+                Err(HandOverError::NobodyReady) if member.view().commit != member.ballot().document.ver => Vec::new(),
                 Err(why) => refused(why.to_string()),
             },
         }

@@ -276,12 +276,25 @@ impl Fleet {
 
     /// The daemon ends: another leads before it is gone.
     pub(super) fn leave(&mut self) {
-        if let Ok((heir, effects)) = self.member.hand_over(None, self.now.mono) {
+        if !std::mem::replace(&mut self.leaving, true) && !self.alone {
+            self.pass_on();
+            self.say(To::Registry, Talk::Presence(Presence::Leaves));
+        }
+    }
+
+    /// Whether it should not be gone yet: it leads, and one of the others can take over in a moment.
+    pub fn is_wanted(&self) -> bool {
+        !self.alone && self.member.holds_lease(self.now.mono) && self.member.ballot().document.voters.len() > 1
+    }
+
+    /// While it leaves: as soon as another voter has all that was decided. One may have just come back, and all are sent
+    /// a new version for that.
+    pub(super) fn pass_on(&mut self) {
+        if self.leaving
+            && let Ok((heir, effects)) = self.member.hand_over(None, self.now.mono)
+        {
             self.election(effects);
             self.past("leader", heir.to_string(), "handed over", format!("handed over to {heir}: reeved ends"));
-        }
-        if !self.alone {
-            self.say(To::Registry, Talk::Presence(Presence::Leaves));
         }
     }
 }

@@ -114,7 +114,8 @@ impl Fleet {
                 // Nobody could be heard: all ages begin anew.
                 self.roster.restart(self.now.mono);
             }
-            self.say(To::Registry, Talk::Presence(Presence::Here));
+            let presence = if self.leaving { Presence::Leaves } else { Presence::Here };
+            self.say(To::Registry, Talk::Presence(presence));
             self.report_due = self.now.mono;
             self.beacon_due = self.now.mono;
             self.echo_due = self.now.mono;

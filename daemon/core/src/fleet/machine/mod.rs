@@ -168,6 +168,8 @@ pub struct Fleet {
     leader: Option<NodeName>,
     since: (&'static str, Wall),
     slots_asked: u32,
+    /// The daemon ends.
+    leaving: bool,
     seat: Seat,
     seed: u64,
     rng: Rng,
@@ -226,6 +228,7 @@ impl Fleet {
             leader: None,
             since: ("", now.wall),
             slots_asked: 0,
+            leaving: false,
             seat,
             seed,
             rng: Rng::new(seed.rotate_left(17)),
@@ -286,7 +289,9 @@ impl Fleet {
         self.lead();
         self.look_around();
         self.run_errands();
-        if self.is_connected() {
+        self.pass_on();
+        // After it has said that it leaves, a report would say that it is there.
+        if self.is_connected() && !self.leaving {
             self.speak();
         }
     }

@@ -152,7 +152,7 @@ impl FleetDesk {
         let sender = self.fleet.sender();
         let login =
             Login::read(sender.node.as_str(), &self.credentials, config.credentials.as_deref(), &config.brokers)?;
-        self.as_voter = self.fleet.is_voter();
+        self.as_voter = self.fleet.hears_voters();
         let will = self.publication(&To::Registry, &self.fleet.will());
         let (keep_alive, retry) =
             if self.as_voter { (VOTER_ALIVE, VOTER_RETRY) } else { (OBSERVER_ALIVE, OBSERVER_RETRY) };
@@ -254,7 +254,7 @@ impl App {
         let outputs = self.fleet.fleet.handle(input, Clock::now());
         self.fleet.outputs.extend(outputs);
         self.carry_out_fleet();
-        if self.fleet.fleet.is_voter() != self.fleet.as_voter && self.fleet.link.is_some() {
+        if self.fleet.fleet.hears_voters() != self.fleet.as_voter && self.fleet.link.is_some() {
             self.fleet.reconnect();
         }
         let mark = self.fleet.fleet.mark();

@@ -330,6 +330,12 @@ impl Fleet {
         self.member.is_voter() || self.lost.is_some()
     }
 
+    /// Whether it has to hear what is said to voters. The leader may count on a new one before that knows, and only what is
+    /// said to voters tells it.
+    pub fn hears_voters(&self) -> bool {
+        self.is_voter() || self.beacon.as_ref().is_some_and(|(_, beacon, _)| beacon.voters.contains(&self.me))
+    }
+
     fn is_connected(&self) -> bool {
         self.brokers.iter().any(|broker| broker.connected)
     }

@@ -87,7 +87,10 @@ impl Fleet {
         let view = self.member.view();
         let voters = self.voters();
         let names: BTreeSet<NodeName> = voters.keys().cloned().collect();
-        if self.is_voter() && self.nodes.0.is_none_or(|at| now.mono >= at + REGISTRY) {
+        if !self.is_voter() {
+            // What it knew when it was a voter grows old, and nobody would see that.
+            self.nodes = (None, Arc::default());
+        } else if self.nodes.0.is_none_or(|at| now.mono >= at + REGISTRY) {
             self.nodes = (Some(now.mono), Arc::new(self.roster.view(&names)));
         }
         let leads = self.member.role() == Role::Leader;

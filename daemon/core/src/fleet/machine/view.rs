@@ -1,10 +1,10 @@
 //! The picture.
 
 use super::{BEACON_AGE, Fleet};
-use crate::election::{NodeName, Role};
+use crate::election::{NodeName, Role, Term};
 use crate::fleet::slot::SlotId;
 use crate::fleet::status::{FleetStatus, SlotStatus};
-use crate::fleet::talk::Want;
+use crate::fleet::talk::{Beacon, Want};
 use crate::time::{Mono, Now, Wall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -77,6 +77,19 @@ impl Fleet {
         }
     }
 
+    /// Whoever leads the newest term that this node knows of, and that term. A leader whose term is over leads no more:
+    /// nobody is known to lead the term that a voter has voted in since, and one that votes no more hears of leaders by
+    /// their beacons alone.
+    fn who_leads(&self) -> (Option<NodeName>, Term) {
+        let view = self.member.view();
+        let followed = view.leader;
+        let newer = |beacon: &Beacon| beacon.term > view.term || (beacon.term == view.term && followed.is_none());
+        match self.beacon.as_ref().filter(|(_, beacon, _)| newer(beacon)) {
+            Some((leader, beacon, _)) => (Some(leader.clone()), beacon.term),
+            None => (followed, view.term),
+        }
+    }
+
     /// As everybody else sees it.
     pub fn status(&mut self, now: Now) -> FleetStatus {
         self.now = now;
@@ -94,11 +107,7 @@ impl Fleet {
             self.nodes = (Some(now.mono), Arc::new(self.roster.view(&names)));
         }
         let leads = self.member.role() == Role::Leader;
-        // One whose term is over leads no more: nobody is known to lead the term that this node has voted in since.
-        let reigns = self.beacon.as_ref().filter(|(_, beacon, _)| beacon.term >= view.term);
-        let beacon = reigns.map(|(leader, beacon, _)| (leader.clone(), beacon.term));
-        let followed = view.leader.clone().map(|leader| (leader, view.term));
-        let (leader, term) = followed.or(beacon).map_or((None, view.term), |(leader, term)| (Some(leader), term));
+        let (leader, term) = self.who_leads();
         let contact = match view.role {
             Role::Leader => self.quorum().then_some(now.wall),
             Role::Follower => self.member.heard().map(|at| ago(now, at)),

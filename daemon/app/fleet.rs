@@ -32,8 +32,9 @@ const OBSERVER_ALIVE: Duration = Duration::from_secs(20);
 /// Between tries to connect: voters are few and wanted back, observers may be ten thousand.
 const VOTER_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 const OBSERVER_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// A leader that ends waits for an heir: what it has written last is on its way.
-const HEIR: Duration = Duration::from_secs(1);
+/// A leader that ends waits for an heir: what it has written last is on its way, or has to be sent again.
+const HEIR: Duration = Duration::from_millis(1500);
+const HEIR_LOOK: Duration = Duration::from_millis(50);
 /// The picture of a fleet in which nothing happens is as old as this at most.
 const PICTURE: Duration = Duration::from_secs(2);
 /// On the leader, whose lease is part of it.
@@ -396,11 +397,12 @@ impl App {
     /// that is being written still leaves.
     pub(super) async fn leave_fleet(&mut self, inbox: &mut FleetInbox) {
         let until = Instant::now() + HEIR;
-        while self.fleet.link.is_some() && (self.fleet.fleet.is_wanted() || self.fleet.writing) {
+        let wanted = |app: &Self| app.fleet.link.is_some() && (app.fleet.fleet.is_wanted() || app.fleet.writing);
+        while wanted(self) && Instant::now() < until {
             tokio::select! {
                 Some(done) = inbox.done.recv() => self.fleet_done(done),
                 Some(event) = inbox.links.recv() => self.heard(event),
-                () = tokio::time::sleep_until(until) => break,
+                () = tokio::time::sleep(HEIR_LOOK) => self.tick_fleet(),
             }
         }
         if let Some(link) = self.fleet.link.take() {

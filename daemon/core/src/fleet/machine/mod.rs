@@ -6,6 +6,9 @@
 mod ask;
 mod hear;
 mod lead;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
 mod view;
 
 use super::command::FleetCommand;
@@ -381,5 +384,7 @@ impl Fleet {
     }
 }
 
+#[cfg(test)]
+mod four;
 #[cfg(test)]
 mod tests;

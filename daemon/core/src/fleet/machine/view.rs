@@ -84,7 +84,8 @@ impl Fleet {
         let view = self.member.view();
         let followed = view.leader;
         let newer = |beacon: &Beacon| beacon.term > view.term || (beacon.term == view.term && followed.is_none());
-        match self.beacon.as_ref().filter(|(_, beacon, _)| newer(beacon)) {
+        // One of its own is of a reign that is over, or this node follows itself.
+        match self.beacon.as_ref().filter(|(leader, beacon, _)| *leader != self.me && newer(beacon)) {
             Some((leader, beacon, _)) => (Some(leader.clone()), beacon.term),
             None => (followed, view.term),
         }

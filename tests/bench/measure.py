@@ -18,6 +18,12 @@ class TimedOut(Exception):
     pass
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Stamps:
     """Receives the datagrams of one supervisor's workers. `latest` maps the index to (pid, ns at main())."""
 

@@ -34,12 +34,6 @@ GAP = 0.02
 FAKES_OWN = "gpu-xid"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Exporter:
     """A process that answers /metrics on a port."""
 
@@ -279,7 +273,7 @@ def main():
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="reeve-bench-"))
         reader = os.path.join(folder, "reader")
         subprocess.run(["cc", "-O2", "-o", reader, os.path.join(HERE, "reader.c")], check=True)
-        root, port = os.path.join(folder, "root"), free_port()
+        root, port = os.path.join(folder, "root"), measure.free_port()
         configure(root, port, options.workers)
         environment = dict(os.environ)
         if options.cards:
@@ -296,12 +290,12 @@ def main():
         reeved = start("reeved", command, port, env=environment, stderr=log)
         settle(reeved, options.workers)
         exporters = [reeved]
-        port = free_port()
+        port = measure.free_port()
         exporters.append(start("bare reader", [reader, str(port)], port))
-        port = free_port()
+        port = measure.free_port()
         exporters.append(start("bare reader, workers' cgroups", [reader, str(port)] + cgroups_of(reeved.pid), port))
         for name, flags in node_exporters():
-            port = free_port()
+            port = measure.free_port()
             exporters.append(start(name, flags + ["--web.listen-address=127.0.0.1:%d" % port], port))
 
         text = reeved.scrape().decode()

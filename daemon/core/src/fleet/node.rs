@@ -31,7 +31,8 @@ impl NodeState {
     }
 }
 
-/// What a node says of itself (CAP-04). Sent whole when something in it changes, and from time to time.
+/// What a node says of itself (CAP-04). Sent whole when something in it changes, and from time to time; how full a queue
+/// is waits for that time, as a busy fleet would else report all the time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeReport {
@@ -55,6 +56,18 @@ pub struct NodeReport {
     pub metrics: Option<String>,
     /// Ids of the slots it holds.
     pub slots: Vec<String>,
+}
+
+impl NodeReport {
+    /// Whether something in it is other than a measure, which moves all the time.
+    pub fn tells_more_than(&self, known: &NodeReport) -> bool {
+        let still = |report: &NodeReport| {
+            let mut report = report.clone();
+            report.workers.iter_mut().for_each(|worker| worker.queue_depth = None);
+            report
+        };
+        still(self) != still(known)
+    }
 }
 
 /// One card.

@@ -190,8 +190,9 @@ impl Fleet {
 
     /// This node's own report.
     pub(super) fn own_report(&mut self, report: Arc<NodeReport>) {
-        if self.report.as_ref() != Some(&report) {
-            self.report = Some(report);
+        let hurry = self.report.as_ref().is_none_or(|known| report.tells_more_than(known));
+        self.report = Some(report);
+        if hurry {
             // A change is told at once, but not more often than each second.
             self.report_due = self.report_due.min(self.now.mono + Duration::from_secs(1));
         }
@@ -285,5 +286,67 @@ impl Fleet {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::Fleet as Config;
+    use crate::election::{Boot, Seat, Term, Ver};
+    use crate::fleet::errand::NodeFile;
+    use crate::fleet::machine::{Found, Input, Start};
+    use crate::fleet::node::WorkerReport;
+    use crate::time::{Mono, Now, Wall};
+
+    fn at(millis: u64) -> Now {
+        Now { mono: Mono(Duration::from_millis(millis)), wall: Wall(millis * 1000) }
+    }
+
+    fn report(state: &str, queue_depth: u64) -> Input {
+        let worker = WorkerReport { queue_depth: Some(queue_depth), ..WorkerReport::default() };
+        Input::Report(Arc::new(NodeReport { state: state.to_owned(), workers: vec![worker], ..NodeReport::default() }))
+    }
+
+    #[test]
+    fn cap_04_a_queue_that_moves_waits_for_the_next_report_and_a_state_does_not() {
+        let (node, leader) = (NodeName::new("a").unwrap(), NodeName::new("n1").unwrap());
+        let brokers = vec!["mqtt://b:1883".to_owned()];
+        let config = Config { name: "lab".to_owned(), brokers, voters: vec![leader.clone()], ..Config::alone(&node) };
+        let start = Start {
+            node,
+            config: Some(Arc::new(config)),
+            voter: Found::Never,
+            file: NodeFile::default(),
+            seat: Seat(1),
+            seed: 1,
+        };
+        let (mut fleet, _) = Fleet::start(start, at(0));
+        fleet.handle(Input::Broker(0, Ok(())), at(0));
+        let beacon = Beacon {
+            term: Term(1),
+            commit: Ver::default(),
+            interval: Duration::from_secs(20),
+            voters: vec![leader.clone()],
+            nodes: 10_000,
+            frozen: None,
+        };
+        let from = Sender { node: leader, seat: Seat(2), boot: Boot(1) };
+        let talk = Talk::Beacon(beacon);
+        fleet.handle(Input::Heard { from, seq: 1, broker: 0, retained: false, talk }, at(0));
+        let mut told = Vec::new();
+        for millis in (0..100_000).step_by(100) {
+            let state = if millis < 61_000 { "ready" } else { "drained" };
+            let outputs = fleet.handle(report(state, millis), at(millis));
+            if outputs.iter().any(|output| matches!(output, Output::Say(To::Registry, Talk::Report(_)))) {
+                told.push((millis, state));
+            }
+        }
+        let first = told.first().unwrap().0;
+        assert!(first <= 1_000, "{told:?}");
+        let drained = told.iter().find(|(_, state)| *state == "drained").unwrap().0;
+        assert!((61_000..=62_000).contains(&drained), "{told:?}");
+        assert!((5..=7).contains(&told.len()), "one in 20 s, and the change: {told:?}");
     }
 }

@@ -87,10 +87,10 @@ class Voters:
 
     NAMES = ["n1", "n2", "n3"]
 
-    def __init__(self, place, preset, broker=None):
-        self.place, self.preset = place, preset
-        self.broker = broker or Broker(place)
-        self.listener = mqtt.Client(self.broker.port, "listener", ["reeve/%s/%s" % (FLEET, what) for what in ("lead/+", "n/+/up")])
+    def __init__(self, place, preset):
+        self.place, self.preset, self.broker = place, preset, Broker(place)
+        topics = ["lead/+"] + ["n/%s/up" % name for name in self.NAMES]
+        self.listener = mqtt.Client(self.broker.port, "listener", ["reeve/%s/%s" % (FLEET, topic) for topic in topics])
         place.stack.callback(self.listener.close)
         self.folder = os.path.join(place.folder, "voters-%d" % self.broker.port)
         self.children, self.term, self.leader, self.here = {}, 0, None, set()
@@ -209,7 +209,8 @@ class Etcd:
 
     @staticmethod
     def version():
-        return subprocess.run(["etcd", "--version"], stdout=subprocess.PIPE, check=True, env={"PATH": PATH}).stdout.decode().split("\n")[0]
+        said = subprocess.run(["etcd", "--version"], stdout=subprocess.PIPE, check=True, env={"PATH": PATH}).stdout
+        return "etcd " + said.decode().split("\n")[0].split()[-1]
 
     def start(self, name):
         client = "http://127.0.0.1:%d" % self.clients[name]

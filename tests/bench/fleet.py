@@ -264,9 +264,9 @@ def loaded(chosen, bars):
              "%.2f" % row["per_node"], figure(row["broker_in"], 0), figure(row["broker_out"], 0), figure(row["leader_cpu"]),
              figure(row["leader_rss"], 1), figure(row["follower_cpu"]), figure(row["follower_rss"], 1), figure(row["broker_cpu"]),
              figure(row["broker_rss"], 1), figure(row["cpu_ratio"]), "%.0f s" % row["seconds"]] for row in rows])
-    print("  a node's messages are its report and one to itself each 15 s. reports/s: with those of the voters; broker: all\n"
-          "  publications, those between voters too. followers: the busier of two. The nodes are one process, whose CPU is in\n"
-          "  none of the figures; %s" % load())
+    print("  A node says its report, and something to itself each 15 s. Reports: those of the voters, too; packets: all of the\n"
+          "  broker's, with pings and votes. Followers: the busier one. The nodes are one process, which no figure has in it;\n"
+          "  %s" % load())
     most = next((row for row in rows if row["nodes"] == 10_000), {})
     bars.add("leader at 10,000 nodes, CPU", most.get("leader_cpu"), 5, "%")
     bars.add("leader at 10,000 nodes, RSS", most.get("leader_rss"), 64, "MiB")

@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import os
+import pwd
 import random
 import resource
 import shutil
@@ -69,7 +70,9 @@ class Broker(Child):
         name = "mosquitto-%d" % self.port
         path = os.path.join(place.folder, name + ".conf")
         with open(path, "w") as file:
-            file.write("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nsys_interval 1\n" % self.port)
+            # One that takes another user loses the signal that ends it with its parent.
+            file.write("user %s\nlistener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nsys_interval 1\n" % (
+                pwd.getpwuid(os.getuid()).pw_name, self.port))
         super().__init__(place, name, [shutil.which("mosquitto", path=PATH), "-c", path])
         end = time.monotonic() + 10
         while True:

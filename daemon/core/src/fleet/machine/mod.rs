@@ -6,10 +6,13 @@
 mod ask;
 mod hear;
 mod lead;
+mod view;
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
+mod four;
+#[cfg(test)]
 mod tests;
-mod view;
 
 use super::command::FleetCommand;
 use super::dedup::Dedup;
@@ -383,8 +386,3 @@ impl Fleet {
         self.out.push(Output::Keep(self.file.clone()));
     }
 }
-
-#[cfg(test)]
-mod four;
-#[cfg(test)]
-mod tests;

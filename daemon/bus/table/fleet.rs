@@ -121,8 +121,8 @@ const METHODS: &[Method] = &[
         LEAD,
         NODE,
         TASK_RUN,
-        "Another voter shall lead: this one, or the best where `node` is empty. Only on the leader. A reason must be\n\
-        given.",
+        "Another voter shall lead: this one, or the best where `node` is empty. Asked of whoever leads, from any node. A\n\
+        reason must be given.",
     )
     .errors(&["NotLeader", "NoSuchNode", "NoQuorum"]),
     method(

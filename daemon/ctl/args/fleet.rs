@@ -98,7 +98,7 @@ pub enum FleetVerb {
         #[command(flatten)]
         wait: WaitArgs,
     },
-    /// Let another voter lead; on the leader only
+    /// Let another voter lead: this one, or the best
     Handover {
         /// Who shall lead; the best voter when left out
         #[arg(value_name = "NODE")]

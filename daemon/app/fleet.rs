@@ -3,6 +3,7 @@
 //! What the machine wants is done in order. Files are written on a thread that may block; until that is done nothing that
 //! stands behind leaves: a vote is on the disk before it is told.
 
+use super::report::report;
 use super::run::App;
 use crate::host::clock::Clock;
 use crate::host::paths::Paths;
@@ -11,10 +12,7 @@ use crate::host::store::voter::VoterFile;
 use crate::mqtt::{self, Home, Link, LinkEvent, Links, Login, Options, Publication};
 use reeve_core::config::{self, Config};
 use reeve_core::election::{Mark, NodeName, Role, Seat};
-use reeve_core::fleet::{
-    Fleet, FleetStatus, Found, GpuReport, Input, LinkCounters, NodeFile, NodeReport, Output, Start, Talk, To,
-    WorkerReport,
-};
+use reeve_core::fleet::{Fleet, FleetStatus, Found, Input, LinkCounters, NodeFile, Output, Start, Talk, To};
 use reeve_core::{Event, Kind, Mono, Notice, Snapshot};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -409,46 +407,4 @@ impl App {
             link.close(None).await;
         }
     }
-}
-
-/// What a node says of itself.
-fn report(snapshot: &Snapshot, config: &Config, site: &reeve_core::Site) -> NodeReport {
-    let worker = |worker: &Arc<reeve_core::status::WorkerStatus>| WorkerReport {
-        name: worker.name.to_string(),
-        role: worker.role.clone().unwrap_or_default(),
-        state: worker.state.to_owned(),
-        ready: worker.ready,
-        wanted: worker.wanted,
-        ports: worker.replicas.iter().filter(|replica| replica.ready).filter_map(|replica| replica.port).collect(),
-        queue_depth: worker.replicas.iter().filter_map(|replica| replica.queue_depth).reduce(|a, b| a + b),
-    };
-    let gpu = |card: &reeve_core::status::CardStatus| GpuReport {
-        uuid: card.card.uuid.clone(),
-        name: card.card.name.clone(),
-        health: card.health.to_owned(),
-    };
-    let problems = snapshot.node.components.iter().filter(|(_, problem)| !problem.is_empty());
-    NodeReport {
-        version: site.version.clone(),
-        state: snapshot.node.state.to_owned(),
-        problems: problems.map(|(component, problem)| format!("{component}: {problem}")).collect(),
-        labels: snapshot.node.labels.clone(),
-        cpus: site.cpus,
-        memory: site.memory,
-        gpus: snapshot.gpus.cards.iter().map(gpu).collect(),
-        workers: snapshot.workers.values().map(worker).collect(),
-        metrics: config.metrics.listen.clone().filter(|listen| reachable(listen)),
-        slots: snapshot
-            .fleet
-            .slots
-            .iter()
-            .filter(|slot| slot.id.node.as_str() == config.node.name)
-            .map(|s| s.id.to_string())
-            .collect(),
-    }
-}
-
-/// Whether others may reach this listening place.
-fn reachable(listen: &str) -> bool {
-    listen.parse::<std::net::SocketAddr>().is_ok_and(|address| !address.ip().is_loopback())
 }

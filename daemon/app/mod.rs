@@ -19,6 +19,7 @@ mod gpu;
 pub mod handle;
 mod logs;
 mod metrics;
+mod report;
 mod requests;
 mod run;
 mod setup;

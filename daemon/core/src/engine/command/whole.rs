@@ -108,7 +108,11 @@ impl Core {
             return Ok(Accepted::Done);
         }
         self.undo(&operation);
-        self.end_operation(id, "cancelled", "cancelled; what had been done stays done");
+        let text = match operation.message.is_empty() {
+            true => "cancelled; what had been done stays done".to_owned(),
+            false => format!("cancelled; the last that was known: {}", operation.message),
+        };
+        self.end_operation(id, "cancelled", &text);
         self.decided(Accepted::Done)
     }
 

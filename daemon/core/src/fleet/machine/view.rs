@@ -26,7 +26,7 @@ impl Fleet {
             Role::PreCandidate | Role::Candidate => false,
             Role::Observer | Role::Silent => {
                 let heard = self.beacon.as_ref().map(|(_, _, heard)| heard.mono);
-                heard.is_some_and(|at| now.since(at) < BEACON_AGE)
+                self.is_connected() && heard.is_some_and(|at| now.since(at) < BEACON_AGE)
             }
         }
     }

@@ -307,10 +307,12 @@ impl App {
             }
             Done::Voter(mark, written) => {
                 self.fleet.writing = false;
-                self.tell_fleet(match written {
-                    Ok(()) => Input::Written(mark),
-                    Err(why) => Input::WriteFailed(why),
-                });
+                if written.is_err() {
+                    // What waited behind it tells of promises that are not kept.
+                    self.fleet.outputs.retain(|output| !output.relies_on_ballot());
+                }
+                let input = written.map_or_else(Input::WriteFailed, |()| Input::Written(mark));
+                self.tell_fleet(input);
             }
             Done::Node(written) => {
                 self.fleet.writing = false;

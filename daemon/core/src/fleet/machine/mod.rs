@@ -140,6 +140,14 @@ pub enum Output {
     RoundTrip(usize, Duration),
 }
 
+impl Output {
+    /// Whether it may leave only after the voter file that stands before it is on the disk: when that write fails, it must
+    /// not leave at all.
+    pub fn relies_on_ballot(&self) -> bool {
+        matches!(self, Output::Write(..) | Output::Say(_, Talk::Election(_)))
+    }
+}
+
 /// A node of a fleet.
 #[derive(Debug, Clone)]
 pub struct Fleet {

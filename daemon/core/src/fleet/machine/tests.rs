@@ -227,3 +227,25 @@ fn rec_02_a_lost_voter_file_takes_its_vote_and_nothing_else() {
     assert!(outputs.iter().any(|output| matches!(output, Output::Write(..))), "a new file");
     assert!(matches!(asked(&outputs).unwrap().want, Want::Join(bound) if bound.seat == Seat(7)));
 }
+
+#[test]
+fn rec_02_what_waits_behind_a_write_that_fails_never_leaves() {
+    let (mut fleet, outputs) = begin("a", Some(config(&["a", "b", "c"])), NodeFile::default());
+    settle(&mut fleet, outputs, at(0));
+    told(&mut fleet, Input::Broker(0, Ok(())), at(1));
+    let from = Sender { node: name("b"), seat: Seat(2), boot: Boot(1) };
+    let vote = crate::election::Message::Vote { term: Term(1), ver: Ver::default(), handover: false };
+    let talk = Talk::Election(vote);
+    // After the grace of a start.
+    let mut outputs = fleet.handle(Input::Heard { from, seq: 1, broker: 0, retained: false, talk }, at(60_000));
+    let votes = |outputs: &[Output]| {
+        let vote = |output: &&Output| matches!(output, Output::Say(To::Voter(_), Talk::Election(_)));
+        outputs.iter().filter(vote).count()
+    };
+    assert!(outputs.iter().any(|output| matches!(output, Output::Write(..))) && votes(&outputs) == 1, "{outputs:?}");
+    outputs.retain(|output| !output.relies_on_ballot());
+    assert_eq!(votes(&outputs), 0);
+    let outputs = fleet.handle(Input::WriteFailed("no space left on device".into()), at(60_001));
+    assert_eq!(votes(&outputs), 0);
+    assert!(fleet.status(at(60_002)).reason.contains("votes no more: cannot write its voter file"));
+}

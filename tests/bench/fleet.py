@@ -155,14 +155,21 @@ def handover(chosen, bars):
     with place_of(chosen) as place:
         say("\nhandover: %d times; %s" % (chosen.handovers, load()))
         voters = clusters.Voters(place, "std")
-        ms, told = zip(*(voters.hand_over() for _ in range(chosen.handovers)))
-        row = spread(ms)
+        ms, told, disk = [], 0, []
+        for _ in range(chosen.handovers):
+            took, done = voters.hand_over()
+            ms.append(took)
+            told += done
+            disk.append(fsync(os.path.join(place.folder, "fsync")))
+        row, disk = spread(ms), spread(disk)
         table("reevectl fleet handover → the other's beacon, ms", ["", "times", "p50", "p99", "least", "most"], [
             ["reeved, std", str(row["count"])] + [figure(row[key], 1) for key in ("p50", "p99", "least", "most")]])
-        print("  the start of reevectl is in it; %d of %d commands ended with 0" % (sum(told), len(told)))
+        print("  the start of reevectl is in it, and several writes, one after the other, of two fsync each; one fsync on this %s,\n"
+              "  meanwhile: p50 %s ms, p99 %s ms. %d of %d commands ended with 0; %s" % (
+                  place.disk(), figure(disk["p50"]), figure(disk["p99"]), told, len(ms), load()))
         bars.add("hand-over, p50", row["p50"], 200, "ms")
         bars.add("hand-over, p99", row["p99"], 200, "ms")
-        return {"ms": ms, "row": row, "told": sum(told)}
+        return {"ms": ms, "row": row, "fsync": disk, "told": told}
 
 
 # -- grants --------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ const SECOND: u64 = 1_000_000;
 const CALM: u64 = 80 * SECOND;
 /// A run takes a fraction of it.
 const MOST_STEPS: u64 = 2_000_000;
+/// Nobody wants anything new from here on, so that at the end nobody may wait.
+const ENOUGH: u64 = CALM + 15 * SECOND;
 const END: u64 = 150 * SECOND;
 const KINDS: [&str; 2] = ["reboot", "update"];
 
@@ -246,7 +248,7 @@ impl World {
             Next::Want => {
                 let after = 500_000 + self.rng.below(4 * SECOND);
                 self.later(after, Next::Want);
-                if self.now < END - 40 * SECOND {
+                if self.now < ENOUGH {
                     self.want();
                 }
             }
@@ -445,7 +447,11 @@ impl World {
                 }
                 let slot: SlotId = text.split_whitespace().next().unwrap().parse().unwrap();
                 // Some forget to give it back in time.
-                let most = if calm || self.rng.below(5) > 0 { 4 * SECOND } else { 30 * SECOND };
+                let most = match calm {
+                    true => SECOND,
+                    false if self.rng.below(5) > 0 => 4 * SECOND,
+                    false => 30 * SECOND,
+                };
                 let after = self.rng.below(most);
                 self.later(after, Next::Work { node: index, life: number, slot });
             }
@@ -622,7 +628,8 @@ impl World {
             self.committed.values().flat_map(|d| d.slots.values()).filter(|s| s.suspect.is_some()).count() as u64;
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(life) = &node.life else { return Err(format!("L3: {} is down", self.names[index])) };
-            if let Some((command, at)) = life.waiting.values().find(|(_, at)| *at < END - 35 * SECOND) {
+            // What a person does to tidy up may be on its way.
+            if let Some((command, at)) = life.waiting.values().find(|(_, at)| *at < END - 10 * SECOND) {
                 let since = self.now.saturating_sub(*at) / SECOND;
                 return Err(format!("L3: {} waits for {since} s: {}", self.names[index], command.what()));
             }

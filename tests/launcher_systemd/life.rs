@@ -216,7 +216,13 @@ async fn sup_p5_a_changed_specification_is_a_new_unit() {
         spec.environment.insert("ROUND".into(), round.to_string());
         let (new, new_pid) = rig.start(&spec).await;
         assert_ne!(new, run);
-        let environ = sh(&format!("tr '\\0' '\\n' < /proc/{new_pid}/environ"));
+        let mut environ = String::new();
+        // Empty while the shell becomes the program.
+        until("an environment", || {
+            environ = sh(&format!("tr '\\0' '\\n' < /proc/{new_pid}/environ"));
+            !environ.trim().is_empty()
+        })
+        .await;
         assert!(environ.contains(&format!("ROUND={round}")), "{environ}");
         (run, pid) = (new, new_pid);
     }

@@ -24,7 +24,9 @@ impl Fleet {
             FleetCommand::Release { slot, failed } => return self.release(id, slot, failed, said),
             FleetCommand::Recover => return self.recover(id, &said),
             FleetCommand::Promote { force: true } => return self.recover(id, &said),
-            FleetCommand::Promote { force: false } if self.member.is_voter() && self.member.role() != Role::Silent => {
+            FleetCommand::Promote { force: false }
+                if self.member.is_voter() && self.member.role() != Role::Silent && self.is_counted_out().is_none() =>
+            {
                 return self.standing(Some(id), Standing::Failed("this node is a voter already".to_owned()));
             }
             FleetCommand::Promote { force: false } => Want::Join(self.bound()),

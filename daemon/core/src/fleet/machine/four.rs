@@ -185,3 +185,22 @@ fn rec_04_a_leader_that_ends_while_all_miss_its_newest_version_hands_over_once_o
     let after = world.said.drain(left..).filter(|(by, talk)| by.as_str() == leader && matches!(talk, Talk::Report(_)));
     assert_eq!(after.count(), 0);
 }
+
+#[test]
+fn rec_02_a_voter_that_was_demoted_while_it_was_away_says_so_and_can_be_promoted() {
+    let mut world = World::new();
+    world.pass(Duration::from_secs(8));
+    let leader = world.leader();
+    let gone = other(&leader, ["n1", "n2", "n3"]);
+    world.away = vec![name(gone)];
+    world.command(&leader, FleetCommand::Demote(name(gone)));
+    world.pass(Duration::from_secs(20));
+    world.away.clear();
+    world.pass(Duration::from_secs(10));
+    let status = world.status(gone);
+    assert!(status.reason.contains("is none of its voters any more"), "{status:?}");
+    world.command(gone, FleetCommand::Promote { force: false });
+    world.pass(Duration::from_secs(3));
+    let status = world.status(gone);
+    assert_eq!(status.role, "follower");
+}

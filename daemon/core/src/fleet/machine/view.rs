@@ -51,6 +51,13 @@ impl Fleet {
                  stop reeved here, remove fleet.json from its state folder, and start it; {away}"
             );
         }
+        if let Some(leader) = self.is_counted_out() {
+            return format!(
+                "{leader} leads, and this node is none of its voters any more: it was demoted while it was away; `reevectl \
+                 fleet promote` makes it a voter again, or take it out of fleet.voters, stop reeved, and remove voter.json and \
+                 voter.seat from its state folder"
+            );
+        }
         if !self.quorum() {
             return format!("no quorum since {}: {away}", clock(self.quorum_at.wall));
         }
@@ -58,6 +65,14 @@ impl Fleet {
             return "most nodes fell silent at once: a broker is the likely cause; nobody is declared lost".to_owned();
         }
         String::new()
+    }
+
+    /// It holds itself for a voter, and the leader, who is named, does not: it was demoted while it was away.
+    pub(super) fn is_counted_out(&self) -> Option<&NodeName> {
+        let (leader, beacon, heard) = self.beacon.as_ref()?;
+        let fresh = self.now.mono.since(heard.mono) < BEACON_AGE;
+        let out = fresh && self.member.is_voter() && !self.quorum() && !beacon.voters.contains(&self.me);
+        out.then_some(leader)
     }
 
     /// Who leads, as far as is known.

@@ -5,7 +5,7 @@
 
 use super::change::{Change, apply};
 use super::plant::FleetPlant;
-use super::policy::{DEFAULT_POOL, SlotPolicy, Wanted};
+use super::policy::{DEFAULT_POLICY, DEFAULT_POOL, SlotPolicy, Wanted};
 use super::roster::Roster;
 use super::slot::{Slot, SlotId};
 use super::talk::{Ask, Said, Want};
@@ -117,7 +117,7 @@ impl Desk {
                 self.serve(member, office);
                 let early = office.planted(FleetPlant::GrantsUncommitted).then(|| self.planned(member));
                 if let Some(slot) = early.and_then(|document| document.slots.get(id).cloned()) {
-                    return answer(Said::Granted { id: id.clone(), fence: slot.fence, ttl: slot.ttl });
+                    return answer(granted(id, &slot));
                 }
                 self.place(from, ask.nonce, id)
             }
@@ -160,7 +160,7 @@ impl Desk {
                     answer(said).into_iter().chain(words).collect()
                 }
                 // What has just been written is on its way to the heirs: it is asked again.
-                Err(HandOverError::NobodyReady) if member.view().commit != member.ballot().document.ver => Vec::new(),
+                Err(HandOverError::NobodyReady) if member.commit() != member.ballot().document.ver => Vec::new(),
                 Err(why) => refused(why.to_string()),
             },
         }
@@ -172,12 +172,13 @@ impl Desk {
             Some(Some(known)) if known.seat == bound.seat => {
                 vec![Word::Answer(from.clone(), ask.nonce, Said::Done(format!("{from} is a voter")))]
             }
-            Some(_) => {
-                self.pending
-                    .push_back(Job { change: Change::Voters(VoterChange::Remove(from.clone())), waits: vec![] });
+            known => {
+                if known.is_some() {
+                    let change = Change::Voters(VoterChange::Remove(from.clone()));
+                    self.pending.push_back(Job { change, waits: Vec::new() });
+                }
                 self.job(Change::Voters(VoterChange::Add(from.clone(), bound)), from, ask)
             }
-            None => self.job(Change::Voters(VoterChange::Add(from.clone(), bound)), from, ask),
         }
     }
 
@@ -187,8 +188,13 @@ impl Desk {
     }
 
     fn is_under_way(&self, from: &NodeName, nonce: u64) -> bool {
+        self.jobs().any(|job| job.waits.iter().any(|(node, n)| node == from && *n == nonce))
+    }
+
+    /// All that is written, or to be written.
+    fn jobs(&self) -> impl Iterator<Item = &Job> {
         let flying = self.flying.iter().flat_map(|(_, jobs)| jobs);
-        flying.chain(&self.pending).any(|job| job.waits.iter().any(|(node, n)| node == from && *n == nonce))
+        flying.chain(&self.pending)
     }
 
     /// The holder of a slot asks again: it holds it for longer.
@@ -205,7 +211,7 @@ impl Desk {
             return Vec::new();
         }
         self.renewed.insert(id.clone(), now.mono);
-        vec![Word::Answer(from.clone(), nonce, Said::Granted { id: id.clone(), fence: slot.fence, ttl: slot.ttl })]
+        vec![Word::Answer(from.clone(), nonce, granted(id, slot))]
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one record")]
@@ -235,10 +241,9 @@ impl Desk {
 
     /// What is answered to one that waits.
     fn place(&self, from: &NodeName, nonce: u64, id: &SlotId) -> Vec<Word> {
-        let Some(place) = self.queue.iter().position(|waiting| waiting.id == *id) else { return Vec::new() };
-        let position = u32::try_from(place + 1).unwrap_or(u32::MAX);
-        let blocked = self.queue.get(place).map(|waiting| waiting.blocked.clone()).unwrap_or_default();
-        vec![Word::Answer(from.clone(), nonce, Said::Queued { position, blocked })]
+        let waits = self.queue().find(|(_, waiting)| waiting.id == *id);
+        let said = waits.map(|(position, waiting)| Said::Queued { position, blocked: waiting.blocked.clone() });
+        said.map(|said| Word::Answer(from.clone(), nonce, said)).into_iter().collect()
     }
 
     /// Grants what can be granted: in order within a budget, so that nobody is overtaken for ever.
@@ -328,8 +333,7 @@ impl Desk {
 
     /// Slots about which something is on its way that changes how long they last.
     fn under_way(&self) -> impl Iterator<Item = &SlotId> {
-        let flying = self.flying.iter().flat_map(|(_, jobs)| jobs);
-        flying.chain(&self.pending).filter_map(|job| job.change.slot())
+        self.jobs().filter_map(|job| job.change.slot())
     }
 
     /// One version at a time; what came meanwhile goes together into the next. Voters change alone.
@@ -347,9 +351,7 @@ impl Desk {
                     }
                     Err(ProposeError::Busy | ProposeError::NotLeader) => self.pending.push_front(job),
                     Err(ProposeError::Voters(why)) => {
-                        let said = Said::Refused(why.to_string());
-                        words
-                            .extend(job.waits.into_iter().map(|(node, nonce)| Word::Answer(node, nonce, said.clone())));
+                        words.extend(answers(job.waits, &Said::Refused(why.to_string())));
                         continue;
                     }
                 }
@@ -382,16 +384,12 @@ impl Desk {
             let said = match &job.change {
                 Change::Grant(id, _) | Change::Trust(id) => {
                     self.renewed.insert(id.clone(), now.mono);
-                    document.slots.get(id).map(|slot| Said::Granted {
-                        id: id.clone(),
-                        fence: slot.fence,
-                        ttl: slot.ttl,
-                    })
+                    document.slots.get(id).map(|slot| granted(id, slot))
                 }
                 other => Some(Said::Done(other.text())),
             };
             if let Some(said) = said {
-                words.extend(job.waits.into_iter().map(|(node, nonce)| Word::Answer(node, nonce, said.clone())));
+                words.extend(answers(job.waits, &said));
             }
             words.push(Word::Done(job.change));
         }
@@ -412,9 +410,9 @@ impl Desk {
         expiry.chain(queue).min()
     }
 
-    /// Who waits, in order.
-    pub(super) fn queue(&self) -> &[Waiting] {
-        &self.queue
+    /// Who waits, in order, with the place from 1.
+    pub(super) fn queue(&self) -> impl Iterator<Item = (u32, &Waiting)> {
+        (1..).zip(&self.queue)
     }
 
     /// When a slot turns suspect.
@@ -424,9 +422,18 @@ impl Desk {
 }
 
 /// The budget of a kind: its own section, or the one that all others share.
-fn budget<'a>(policies: &'a BTreeMap<String, SlotPolicy>, kind: &'a str) -> (&'a str, SlotPolicy) {
+fn budget<'a, 'b>(policies: &'a BTreeMap<String, SlotPolicy>, kind: &'b str) -> (&'b str, &'a SlotPolicy) {
     match policies.get(kind) {
-        Some(policy) => (kind, policy.clone()),
-        None => (DEFAULT_POOL, policies.get(DEFAULT_POOL).cloned().unwrap_or_default()),
+        Some(policy) => (kind, policy),
+        None => (DEFAULT_POOL, policies.get(DEFAULT_POOL).unwrap_or(&DEFAULT_POLICY)),
     }
+}
+
+fn granted(id: &SlotId, slot: &Slot) -> Said {
+    Said::Granted { id: id.clone(), fence: slot.fence, ttl: slot.ttl }
+}
+
+/// The same to all who wait for it.
+fn answers(waits: Vec<(NodeName, u64)>, said: &Said) -> impl Iterator<Item = Word> {
+    waits.into_iter().map(|(node, nonce)| Word::Answer(node, nonce, said.clone()))
 }

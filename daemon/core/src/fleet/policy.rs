@@ -148,15 +148,18 @@ pub struct SlotPolicy {
     pub windows: Vec<Window>,
 }
 
+/// One node at a time, for an hour, whenever it is.
+pub(super) static DEFAULT_POLICY: SlotPolicy = SlotPolicy {
+    max_unavailable: Amount::Count(1),
+    per: None,
+    ttl: Duration::from_hours(1),
+    break_after: None,
+    windows: Vec::new(),
+};
+
 impl Default for SlotPolicy {
     fn default() -> Self {
-        Self {
-            max_unavailable: Amount::Count(1),
-            per: None,
-            ttl: Duration::from_hours(1),
-            break_after: None,
-            windows: Vec::new(),
-        }
+        DEFAULT_POLICY.clone()
     }
 }
 

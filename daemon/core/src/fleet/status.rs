@@ -72,6 +72,13 @@ pub struct BrokerStatus {
     pub reason: String,
 }
 
+impl BrokerStatus {
+    /// Of one that was not tried yet.
+    pub fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), connected: false, reason: "not connected yet".to_owned() }
+    }
+}
+
 /// What was counted of the link to one broker in this life (HLT-10, MET-14).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinkCounters {

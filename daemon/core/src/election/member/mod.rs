@@ -225,10 +225,25 @@ impl Member {
             lease_end: self.lease_end(),
             ver: self.ballot.document.ver,
             commit: self.commit,
-            silent: match &self.state {
-                State::Silent(why) => Some(why.clone()),
-                _ => None,
-            },
+            silent: self.silent().map(str::to_owned),
+        }
+    }
+
+    /// Who leads in the ballot's term, as far as it knows.
+    pub fn leader(&self) -> Option<&NodeName> {
+        self.leader.as_ref()
+    }
+
+    /// The newest version it knows to be committed.
+    pub fn commit(&self) -> Ver {
+        self.commit
+    }
+
+    /// Why it votes no more.
+    pub fn silent(&self) -> Option<&str> {
+        match &self.state {
+            State::Silent(why) => Some(why),
+            _ => None,
         }
     }
 

@@ -138,8 +138,7 @@ impl Fleet {
 
     pub(super) fn hear_answer(&mut self, answer: Answer) {
         if answer.term < self.file.term {
-            *self.tallies.dropped.entry("old-term").or_default() += 1;
-            return;
+            return self.dropped("old-term");
         }
         let Some((errand, sent)) = self.errands.asked(answer.nonce) else { return };
         let (op, want) = (errand.op, errand.want.clone());
@@ -265,12 +264,7 @@ impl Fleet {
             self.notice(Kind::FleetTrouble, text.to_owned());
         }
         if config.brokers != self.config.brokers {
-            let fresh = |url: &String| super::BrokerStatus {
-                url: url.clone(),
-                connected: false,
-                reason: "not connected yet".to_owned(),
-            };
-            self.brokers = config.brokers.iter().map(fresh).collect();
+            self.brokers = config.brokers.iter().map(|url| super::BrokerStatus::new(url)).collect();
         }
         let kept = (self.config.name.clone(), self.config.voters.clone(), self.config.timing);
         self.config = Arc::new(Config { name: kept.0, voters: kept.1, timing: kept.2, ..(*config).clone() });

@@ -27,8 +27,7 @@ impl Fleet {
         // A will was written before all else: it has the number of the life, not of the message.
         let is_will = matches!(talk, Talk::Presence(Presence::Gone));
         if !is_will && !self.dedup.is_new(&from, seq) {
-            *self.tallies.dropped.entry("duplicate").or_default() += 1;
-            return;
+            return self.dropped("duplicate");
         }
         match talk {
             Talk::Election(message) => self.tell_member(Event::Received(from, message)),
@@ -70,8 +69,7 @@ impl Fleet {
             if !retained && beacon.term < self.file.term {
                 self.old_leader = Some((leader, beacon.term));
             }
-            *self.tallies.dropped.entry("old-term").or_default() += 1;
-            return;
+            return self.dropped("old-term");
         }
         if beacon.term.epoch() > self.member.ballot().term.epoch() && self.member.is_voter() {
             let effects = self.member.supersede(beacon.term, &leader);

@@ -33,7 +33,7 @@ impl Fleet {
             let ballot = self.member.ballot();
             let beacon = Beacon {
                 term: ballot.term,
-                commit: self.member.view().commit,
+                commit: self.member.commit(),
                 interval,
                 voters: ballot.document.voters.keys().cloned().collect(),
                 nodes: u32::try_from(self.roster.len()).unwrap_or(u32::MAX),

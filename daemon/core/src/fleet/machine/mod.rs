@@ -212,11 +212,6 @@ impl Fleet {
             }
         };
         let (member, effects) = Member::start(ballot, config.timing, config.priority.clone(), seed, now.mono);
-        let brokers = config.brokers.iter().map(|url| BrokerStatus {
-            url: url.clone(),
-            connected: false,
-            reason: "not connected yet".to_owned(),
-        });
         let mut fleet = Self {
             me: node,
             alone,
@@ -230,7 +225,7 @@ impl Fleet {
             past: Past::default(),
             beacon: None,
             old_leader: None,
-            brokers: brokers.collect(),
+            brokers: config.brokers.iter().map(|url| BrokerStatus::new(url)).collect(),
             report: None,
             report_due: now.mono,
             beacon_due: now.mono,
@@ -279,7 +274,7 @@ impl Fleet {
         self.now = now;
         match input {
             Input::Heard { from, seq, broker, retained, talk } => self.hear(from, seq, broker, retained, talk),
-            Input::Dropped(why) => *self.tallies.dropped.entry(why).or_default() += 1,
+            Input::Dropped(why) => self.dropped(why),
             Input::Broker(index, state) => self.broker(index, state),
             Input::Written(mark) => self.tell_member(Event::Written(mark)),
             Input::WriteFailed(why) => self.tell_member(Event::WriteFailed(why)),
@@ -361,7 +356,7 @@ impl Fleet {
 
     /// Grows with whatever people would want to see anew.
     pub fn mark(&self) -> u64 {
-        self.past.count() + self.tallies.leader_changes + u64::from(self.quorum()) + self.member.view().commit.n
+        self.past.count() + self.tallies.leader_changes + u64::from(self.quorum()) + self.member.commit().n
     }
 
     /// What it has said of itself.
@@ -371,6 +366,10 @@ impl Fleet {
 
     fn say(&mut self, to: To, talk: Talk) {
         self.out.push(Output::Say(to, talk));
+    }
+
+    fn dropped(&mut self, why: &'static str) {
+        *self.tallies.dropped.entry(why).or_default() += 1;
     }
 
     fn past(&mut self, kind: &'static str, subject: String, cause: &'static str, text: String) {

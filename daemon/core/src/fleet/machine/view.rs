@@ -20,15 +20,18 @@ impl Fleet {
         match self.member.role() {
             Role::Leader => self.member.holds_lease(now),
             Role::Follower => {
-                let heard = self.member.heard().filter(|_| self.member.view().leader.is_some());
+                let heard = self.member.heard().filter(|_| self.member.leader().is_some());
                 heard.is_some_and(|at| now.since(at) < self.config.timing.election_max)
             }
             Role::PreCandidate | Role::Candidate => false,
-            Role::Observer | Role::Silent => {
-                let heard = self.beacon.as_ref().map(|(_, _, heard)| heard.mono);
-                self.is_connected() && heard.is_some_and(|at| now.since(at) < BEACON_AGE)
-            }
+            Role::Observer | Role::Silent => self.is_connected() && self.fresh_beacon().is_some(),
         }
+    }
+
+    /// Who says that it leads, if it has said so lately.
+    fn fresh_beacon(&self) -> Option<(&NodeName, &Beacon)> {
+        let (leader, beacon, heard) = self.beacon.as_ref()?;
+        (self.now.mono.since(heard.mono) < BEACON_AGE).then_some((leader, beacon))
     }
 
     /// What is wrong, in one sentence. Empty when nothing is.
@@ -36,7 +39,7 @@ impl Fleet {
         if self.alone {
             return String::new();
         }
-        if let Some(why) = self.lost.as_ref().or(self.member.view().silent.as_ref()) {
+        if let Some(why) = self.lost.as_deref().or(self.member.silent()) {
             return format!("this node votes no more: {why}");
         }
         let away = "slots frozen, workers unaffected";
@@ -69,16 +72,15 @@ impl Fleet {
 
     /// It holds itself for a voter, and the leader, who is named, does not: it was demoted while it was away.
     pub(super) fn is_counted_out(&self) -> Option<&NodeName> {
-        let (leader, beacon, heard) = self.beacon.as_ref()?;
-        let fresh = self.now.mono.since(heard.mono) < BEACON_AGE;
-        let out = fresh && self.member.is_voter() && !self.quorum() && !beacon.voters.contains(&self.me);
+        let (leader, beacon) = self.fresh_beacon()?;
+        let out = self.member.is_voter() && !self.quorum() && !beacon.voters.contains(&self.me);
         out.then_some(leader)
     }
 
     /// Who leads, as far as is known.
     pub(super) fn status_leader(&self) -> Option<NodeName> {
         let beacon = || self.beacon.as_ref().filter(|_| self.quorum()).map(|(leader, ..)| leader.clone());
-        self.member.view().leader.or_else(beacon)
+        self.member.leader().cloned().or_else(beacon)
     }
 
     fn role_word(&self) -> &'static str {
@@ -122,14 +124,13 @@ impl Fleet {
         } else if self.nodes.0.is_none_or(|at| now.mono >= at + REGISTRY) {
             self.nodes = (Some(now.mono), Arc::new(self.roster.view(&names)));
         }
-        let leads = self.member.role() == Role::Leader;
         let (leader, term) = self.who_leads();
         let contact = match view.role {
             Role::Leader => self.quorum().then_some(now.wall),
             Role::Follower => self.member.heard().map(|at| ago(now, at)),
             _ => self.beacon.as_ref().map(|(_, _, heard)| heard.wall),
         };
-        let frozen = match leads || self.member.is_voter() {
+        let frozen = match self.member.is_voter() {
             true => self.member.ballot().document.frozen.clone(),
             false => self.beacon.as_ref().and_then(|(_, beacon, _)| beacon.frozen.clone()),
         };
@@ -228,7 +229,7 @@ impl Fleet {
             };
             slots.insert(id.clone(), status);
         }
-        for (place, waiting) in self.desk.iter().flat_map(|desk| desk.queue()).enumerate() {
+        for (position, waiting) in self.desk.iter().flat_map(|desk| desk.queue()) {
             let status = SlotStatus {
                 id: waiting.id.clone(),
                 kind: waiting.kind.clone(),
@@ -238,7 +239,7 @@ impl Fleet {
                 since: waiting.since,
                 expires: None,
                 fence: None,
-                position: Some(u32::try_from(place + 1).unwrap_or(u32::MAX)),
+                position: Some(position),
                 blocked: waiting.blocked.clone(),
             };
             slots.insert(waiting.id.clone(), status);

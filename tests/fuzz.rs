@@ -207,7 +207,7 @@ fn sec_08_no_message_breaks_a_voter_or_makes_it_grow() {
             (0..=rng.below(3)).for_each(|_| vary(&mut value["say"], &mut rng));
             bytes = value.to_string().into_bytes();
         }
-        let Ok((from, seq, talk)) = decode(&mine, "lab", &good[which].0, &bytes) else { continue };
+        let Ok((from, seq, talk)) = decode(&mine, &good[which].0, &bytes) else { continue };
         taken += 1;
         // Made-up names, as many as there are messages: only a broker without permissions lets them through.
         let node = if taken.is_multiple_of(3) { name(&format!("x{taken}")) } else { from.node };

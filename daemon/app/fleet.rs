@@ -83,11 +83,6 @@ fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// What the fleet is called on its way: an unconfigured one never leaves the node.
-fn name(config: Option<&Arc<config::Fleet>>) -> String {
-    config.map(|config| config.name.clone()).unwrap_or_default()
-}
-
 impl FleetDesk {
     /// Reads the files and begins. What is wrong with them is told.
     pub(super) fn start(config: &Config, paths: &Paths) -> Result<(Self, FleetInbox, Vec<Notice>), String> {
@@ -96,7 +91,8 @@ impl FleetDesk {
         let folder = if config.fleet.is_some() { paths.state.clone() } else { paths.state.join("alone") };
         std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         let files = VoterFile::new(&folder, Arc::new(RealDisk));
-        let fleet_name = name(config.fleet.as_ref());
+        // An unconfigured one never leaves the node.
+        let fleet_name = config.fleet.as_ref().map(|fleet| fleet.name.clone()).unwrap_or_default();
         let voter = match (&config.fleet, files.read(&fleet_name, &node)) {
             // Nobody else relies on what it has promised.
             (None, Found::Lost(_)) => Found::Never,
@@ -179,7 +175,7 @@ impl FleetDesk {
 
     fn publication(&self, to: &To, talk: &Talk) -> Publication {
         let route = self.home.route(to, talk);
-        let payload = mqtt::encode(&name(self.config.as_ref()), &self.fleet.sender(), self.seq, talk);
+        let payload = mqtt::encode(self.home.fleet(), &self.fleet.sender(), self.seq, talk);
         Publication { topic: route.topic, payload, retain: route.retain, acknowledged: route.acknowledged }
     }
 
@@ -334,8 +330,7 @@ impl App {
             LinkEvent::Connected(broker) => Input::Broker(broker, Ok(())),
             LinkEvent::Lost(broker, why) => Input::Broker(broker, Err(why)),
             LinkEvent::Message { broker, topic, payload, retained } => {
-                let fleet = name(self.fleet.config.as_ref());
-                match mqtt::decode(&self.fleet.home, &fleet, &topic, &payload) {
+                match mqtt::decode(&self.fleet.home, &topic, &payload) {
                     Ok((from, seq, talk)) => Input::Heard { from, seq, broker, retained, talk },
                     Err(wrong) => {
                         tracing::debug!(topic, "a message was dropped: {wrong}");
@@ -385,7 +380,7 @@ impl App {
             return;
         }
         // The name is a level of every topic, and of the voter file: it stays until the restart.
-        let name = name(self.fleet.config.as_ref());
+        let name = self.fleet.home.fleet().to_owned();
         self.fleet.config = config.fleet.as_ref().map(|new| Arc::new(config::Fleet { name, ..(**new).clone() }));
         self.tell_fleet(Input::Configured(config.fleet.clone()));
         if relink {

@@ -16,6 +16,7 @@ use reeve_core::fleet::{Talk, To};
 /// The topics of one node in its fleet.
 #[derive(Debug, Clone)]
 pub struct Home {
+    fleet: String,
     prefix: String,
     node: NodeName,
 }
@@ -59,7 +60,12 @@ impl Class {
 impl Home {
     /// Of this node in this fleet.
     pub fn new(fleet: &str, node: &NodeName) -> Self {
-        Self { prefix: format!("reeve/{fleet}/"), node: node.clone() }
+        Self { fleet: fleet.to_owned(), prefix: format!("reeve/{fleet}/"), node: node.clone() }
+    }
+
+    /// The fleet; empty for a node that is in none, and says nothing.
+    pub fn fleet(&self) -> &str {
+        &self.fleet
     }
 
     /// What a node reads; a voter the registry and what is asked, too.

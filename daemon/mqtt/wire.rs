@@ -24,7 +24,7 @@ struct Envelope {
     say: Body,
 }
 
-/// Only what is needed to tell why the rest cannot be read.
+/// What is told of one that cannot be read: it may be of another version, or of others.
 #[derive(Debug, Deserialize)]
 struct Outside {
     v: u32,
@@ -88,19 +88,23 @@ pub fn encode(fleet: &str, sender: &Sender, seq: u64, talk: &Talk) -> Vec<u8> {
 ///
 /// # Errors
 /// Why it is dropped.
-pub fn decode(home: &Home, fleet: &str, topic: &str, payload: &[u8]) -> Result<(Sender, u64, Talk), Wrong> {
+pub fn decode(home: &Home, topic: &str, payload: &[u8]) -> Result<(Sender, u64, Talk), Wrong> {
     if payload.len() > super::PAYLOAD_MOST {
         return Err(Wrong::TooLarge);
     }
     let (class, writer) = home.read(topic).ok_or(Wrong::Topic)?;
-    let outside: Outside = serde_json::from_slice(payload).map_err(|_| Wrong::Malformed)?;
-    match outside {
-        _ if outside.v != VERSION => return Err(Wrong::Version),
-        _ if outside.fleet != fleet => return Err(Wrong::OtherFleet),
-        _ if outside.node != writer => return Err(Wrong::Sender),
-        _ => {}
-    }
-    let envelope: Envelope = serde_json::from_slice(payload).map_err(|_| Wrong::Malformed)?;
+    let known = |v: u32, fleet: &str, node: &str| match () {
+        () if v != VERSION => Err(Wrong::Version),
+        () if fleet != home.fleet() => Err(Wrong::OtherFleet),
+        () if node != writer => Err(Wrong::Sender),
+        () => Ok(()),
+    };
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(payload) else {
+        let outside: Outside = serde_json::from_slice(payload).map_err(|_| Wrong::Malformed)?;
+        known(outside.v, &outside.fleet, &outside.node)?;
+        return Err(Wrong::Malformed);
+    };
+    known(envelope.v, &envelope.fleet, envelope.node.as_str())?;
     let talk = Talk::from(envelope.say);
     if !class.carries(&talk) {
         return Err(Wrong::Topic);

@@ -67,7 +67,7 @@ fn all() -> Vec<(To, Talk)> {
 }
 
 fn read(topic: &str, payload: &[u8]) -> Result<(Sender, u64, Talk), Wrong> {
-    decode(&Home::new("lab", &name("b")), "lab", topic, payload)
+    decode(&Home::new("lab", &name("b")), topic, payload)
 }
 
 #[test]

@@ -39,8 +39,10 @@ fn met_21_an_h200_tells_everything() {
         assert!(told.all("reeve_gpu_sm_active_ratio").is_empty());
         Some(())
     });
-    let calls = world.until("calls", |told| Some(told.all("reeve_gpu_call_seconds")).filter(|c| !c.is_empty()));
-    assert!(calls["call=\"nvmlDeviceGetUtilizationRates\""] >= 8.0, "{calls:?}");
+    // The watch tells them by itself, at first perhaps before a lane has made all of its calls.
+    world.wait("a timed call for each card", |told| {
+        told.one("reeve_gpu_call_seconds", "call=\"nvmlDeviceGetUtilizationRates\"").is_some_and(|calls| calls >= 8.0)
+    });
 }
 
 /// MET-21: what a consumer card does not support is absent, never 0.

@@ -12,6 +12,7 @@ mod laws;
 mod net;
 mod node;
 mod plan;
+mod queue;
 mod runs;
 mod slots;
 mod world;

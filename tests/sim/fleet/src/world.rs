@@ -6,12 +6,12 @@ use crate::laws::Laws;
 use crate::net::Net;
 use crate::node::{Asleep, Disk, Life, Node};
 use crate::plan::{Plan, SECOND, Weather};
+use crate::queue::Queue;
 use crate::runs::Mutant;
 use reeve_core::election::{Ballot, Effect, Event, Mark, Member, Message, NodeName, Role, Seat, Sender};
 use reeve_core::fleet::{Bound, Document};
 use reeve_core::rng::Rng;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What comes next.
 #[derive(Debug)]
@@ -58,24 +58,6 @@ pub enum Mend {
     Rejoin(usize),
 }
 
-struct Item(True, u64, Next);
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Item {}
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Item {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
 pub struct World {
     pub plan: Plan,
     pub rng: Rng,
@@ -91,8 +73,7 @@ pub struct World {
     pub old_images: BTreeSet<usize>,
     /// What was on the disk at each start.
     pub images: Vec<Vec<Ballot>>,
-    queue: BinaryHeap<Reverse<Item>>,
-    count: u64,
+    queue: Queue<Next>,
     trail: Option<Vec<String>>,
 }
 
@@ -118,8 +99,7 @@ impl World {
             mutant,
             lost_files: Vec::new(),
             old_images: BTreeSet::new(),
-            queue: BinaryHeap::new(),
-            count: 0,
+            queue: Queue::new(),
             trail: trail.then(Vec::new),
             now: 0,
             plan,
@@ -143,7 +123,7 @@ impl World {
     /// To the end, or to the first law that is broken.
     pub fn run(&mut self) -> Result<(), String> {
         let mut healed = false;
-        while let Some(Reverse(Item(at, _, next))) = self.queue.pop() {
+        while let Some((at, next)) = self.queue.pop() {
             if at > self.plan.end {
                 break;
             }
@@ -171,8 +151,7 @@ impl World {
     }
 
     pub fn later(&mut self, after: u64, next: Next) {
-        self.count += 1;
-        self.queue.push(Reverse(Item(self.now + after, self.count, next)));
+        self.queue.push(self.now + after, next);
     }
 
     fn step(&mut self, next: Next) -> Result<(), String> {

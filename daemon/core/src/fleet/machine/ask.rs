@@ -25,7 +25,7 @@ impl Fleet {
             FleetCommand::Recover => return self.recover(id, &said),
             FleetCommand::Promote { force: true } => return self.recover(id, &said),
             FleetCommand::Promote { force: false }
-                if self.member.is_voter() && self.member.role() != Role::Silent && self.is_counted_out().is_none() =>
+                if self.member.is_voter() && self.member.role() != Role::Silent && self.counted_out_by().is_none() =>
             {
                 return self.standing(Some(id), Standing::Failed("this node is a voter already".to_owned()));
             }

@@ -96,6 +96,14 @@ impl World {
         self.nodes.get_mut(&name(node)).unwrap().status(self.now)
     }
 
+    /// One that has a leader, and who that is.
+    fn settled() -> (Self, String) {
+        let mut world = Self::new();
+        world.pass(Duration::from_secs(8));
+        let leader = world.leader();
+        (world, leader)
+    }
+
     fn leader(&mut self) -> String {
         let status = self.status("n4");
         assert!(status.quorum, "{status:?}");
@@ -114,9 +122,7 @@ fn other<'a>(than: &str, among: [&'a str; 3]) -> &'a str {
 
 #[test]
 fn rec_02_the_picture_names_the_leader_of_the_newest_term() {
-    let mut world = World::new();
-    world.pass(Duration::from_secs(8));
-    let leader = world.leader();
+    let (mut world, leader) = World::settled();
     let voter = other(&leader, ["n1", "n2", "n3"]);
     let old = world.status(voter);
     assert_eq!((old.leader.map(|l| l.to_string()), old.term_number), (Some(leader.clone()), 1));
@@ -134,9 +140,7 @@ fn rec_02_the_picture_names_the_leader_of_the_newest_term() {
 
 #[test]
 fn rec_02_who_is_no_voter_any_more_names_new_leaders_and_shows_no_registry() {
-    let mut world = World::new();
-    world.pass(Duration::from_secs(8));
-    let leader = world.leader();
+    let (mut world, leader) = World::settled();
     let gone = other(&leader, ["n1", "n2", "n3"]);
     assert!(!world.status(gone).nodes.is_empty());
     world.command(&leader, FleetCommand::Demote(name(gone)));
@@ -162,9 +166,7 @@ fn rec_02_an_observer_that_is_made_a_voter_hears_of_it() {
 
 #[test]
 fn rec_04_a_leader_that_ends_while_all_miss_its_newest_version_hands_over_once_one_has_it() {
-    let mut world = World::new();
-    world.pass(Duration::from_secs(8));
-    let leader = world.leader();
+    let (mut world, leader) = World::settled();
     // A version is written that nobody hears of yet.
     world.away = ["n1", "n2", "n3"].map(name).into_iter().filter(|n| n.as_str() != leader).collect();
     world.command(&leader, FleetCommand::Freeze);
@@ -188,9 +190,7 @@ fn rec_04_a_leader_that_ends_while_all_miss_its_newest_version_hands_over_once_o
 
 #[test]
 fn rec_02_a_voter_that_was_demoted_while_it_was_away_says_so_and_can_be_promoted() {
-    let mut world = World::new();
-    world.pass(Duration::from_secs(8));
-    let leader = world.leader();
+    let (mut world, leader) = World::settled();
     let gone = other(&leader, ["n1", "n2", "n3"]);
     world.away = vec![name(gone)];
     world.command(&leader, FleetCommand::Demote(name(gone)));

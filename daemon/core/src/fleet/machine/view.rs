@@ -54,7 +54,7 @@ impl Fleet {
                  stop reeved here, remove fleet.json from its state folder, and start it; {away}"
             );
         }
-        if let Some(leader) = self.is_counted_out() {
+        if let Some(leader) = self.counted_out_by() {
             return format!(
                 "{leader} leads, and this node is none of its voters any more: it was demoted while it was away; `reevectl \
                  fleet promote` makes it a voter again, or take it out of fleet.voters, stop reeved, and remove voter.json and \
@@ -71,7 +71,7 @@ impl Fleet {
     }
 
     /// It holds itself for a voter, and the leader, who is named, does not: it was demoted while it was away.
-    pub(super) fn is_counted_out(&self) -> Option<&NodeName> {
+    pub(super) fn counted_out_by(&self) -> Option<&NodeName> {
         let (leader, beacon) = self.fresh_beacon()?;
         let out = self.member.is_voter() && !self.quorum() && !beacon.voters.contains(&self.me);
         out.then_some(leader)

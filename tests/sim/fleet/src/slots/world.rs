@@ -1,6 +1,9 @@
 //! A whole fleet: voters and observers with all that a node does, brokers, and people who want slots.
 
+mod laws;
+
 use crate::clock::{Clock, True};
+use crate::queue::Queue;
 use reeve_core::config::Fleet as Config;
 use reeve_core::election::{Ballot, NodeName, Role, Seat, Sender, Timing, Ver};
 use reeve_core::event::Standing;
@@ -11,8 +14,7 @@ use reeve_core::fleet::{
 use reeve_core::ids::OperationId;
 use reeve_core::rng::Rng;
 use reeve_core::time::{Now, Wall};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,24 +40,6 @@ enum Next {
     Work { node: usize, life: u64, slot: SlotId },
     Trouble,
     Person,
-}
-
-struct Item(True, u64, Next);
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Item {}
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Item {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
 }
 
 #[derive(Debug)]
@@ -101,8 +85,7 @@ pub struct World {
     names: Vec<NodeName>,
     nodes: Vec<Node>,
     brokers: Vec<bool>,
-    queue: BinaryHeap<Reverse<Item>>,
-    count: u64,
+    queue: Queue<Next>,
     calm: bool,
     lossy: u64,
     plant: Option<FleetPlant>,
@@ -157,8 +140,7 @@ impl World {
         let mut world = Self {
             now: 0,
             brokers: vec![true; brokers],
-            queue: BinaryHeap::new(),
-            count: 0,
+            queue: Queue::new(),
             calm: false,
             lossy: if rng.below(2) == 0 { 0 } else { rng.below(200) },
             plant,
@@ -183,7 +165,7 @@ impl World {
     }
 
     pub fn run(&mut self) -> Result<(), String> {
-        while let Some(Reverse(Item(at, _, next))) = self.queue.pop() {
+        while let Some((at, next)) = self.queue.pop() {
             if at > END {
                 break;
             }
@@ -214,8 +196,7 @@ impl World {
     }
 
     fn later(&mut self, after: u64, next: Next) {
-        self.count += 1;
-        self.queue.push(Reverse(Item(self.now + after, self.count, next)));
+        self.queue.push(self.now + after, next);
     }
 
     fn clock(&self, node: usize) -> Now {
@@ -575,66 +556,6 @@ impl World {
                 self.set_broker(broker, true);
             }
         }
-    }
-
-    /// I5, and that no more nodes use a slot than may: at every step.
-    fn laws(&mut self) -> Result<(), String> {
-        let mut uses: BTreeMap<(String, String), Vec<SlotId>> = BTreeMap::new();
-        for (index, node) in self.nodes.iter().enumerate() {
-            let Some(life) = &node.life else { continue };
-            let member = life.fleet.member();
-            let document = &member.ballot().document;
-            if member.view().commit == document.ver && !document.is_founding() {
-                let known = self.committed.entry(document.ver).or_insert_with(|| document.clone());
-                if known != document {
-                    return Err(format!("I3: two documents are called {}", document.ver));
-                }
-                let mut held: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-                for slot in document.slots.values() {
-                    *held.entry((&slot.pool, &slot.group)).or_default() += 1;
-                }
-                for ((pool, group), held) in held {
-                    let Amount::Count(most) = self.config.slots[pool].max_unavailable else { continue };
-                    if held > most {
-                        return Err(format!("I5: {held} of {most} {pool} {group:?} in {}", document.ver));
-                    }
-                }
-            }
-            if node.asleep.is_some() {
-                continue;
-            }
-            let now = node.clock.at(self.now);
-            for (id, held) in node.file.held.iter().filter(|(id, _)| !self.broken.contains(id)) {
-                if life.fleet.holds(id, now) {
-                    let pool = if held.kind == "reboot" { "reboot" } else { "default" };
-                    let per = self.config.slots[pool].per.is_some();
-                    let group = if per { format!("r{}", index % 2 + 1) } else { String::new() };
-                    uses.entry((pool.to_owned(), group)).or_default().push(id.clone());
-                }
-            }
-        }
-        for ((pool, group), ids) in uses {
-            let Amount::Count(most) = self.config.slots[&pool].max_unavailable else { continue };
-            if ids.len() > most as usize {
-                return Err(format!("I6: {ids:?} are used at once, {most} of {pool} {group:?} may be"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whoever has asked for something got an answer.
-    fn at_the_end(&mut self) -> Result<(), String> {
-        self.seen.suspects =
-            self.committed.values().flat_map(|d| d.slots.values()).filter(|s| s.suspect.is_some()).count() as u64;
-        for (index, node) in self.nodes.iter().enumerate() {
-            let Some(life) = &node.life else { return Err(format!("L3: {} is down", self.names[index])) };
-            // What a person does to tidy up may be on its way.
-            if let Some((command, at)) = life.waiting.values().find(|(_, at)| *at < END - 10 * SECOND) {
-                let since = self.now.saturating_sub(*at) / SECOND;
-                return Err(format!("L3: {} waits for {since} s: {}", self.names[index], command.what()));
-            }
-        }
-        Ok(())
     }
 }
 
